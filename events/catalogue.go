@@ -1,0 +1,79 @@
+package events
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+)
+
+// Catalogue is a list of event types: an ordinary value, made once and only
+// read afterwards. A project keeps the one list of all its types in a package
+// catalogue, from which schemas are generated and tests are made.
+type Catalogue struct {
+	descriptions []Description
+}
+
+// Description is one event type in a catalogue.
+type Description struct {
+	Type   Type
+	Sample Event // what Schema returns
+	Code   int   // the type's number, 0 if it has none
+}
+
+// DescribeOption adds to a Description.
+type DescribeOption func(*Description)
+
+// Code gives an event type a number, for consumers that tell events apart by
+// number; it must be positive and not taken.
+func Code(n int) DescribeOption { return func(d *Description) { d.Code = n } }
+
+// Describe describes the event type T.
+func Describe[T Event](opts ...DescribeOption) Description {
+	var zero T
+	d := Description{Type: zero.EventType(), Sample: zero.Schema()}
+	for _, opt := range opts {
+		opt(&d)
+	}
+	return d
+}
+
+// NewCatalogue makes a catalogue. It panics for an invalid or repeated type, a
+// repeated code, and a sample of another type: mistakes that every program
+// that imports the catalogue would otherwise carry.
+func NewCatalogue(descriptions ...Description) *Catalogue {
+	types, codes := map[Type]bool{}, map[int]Type{}
+	for _, d := range descriptions {
+		if err := d.Type.Validate(); err != nil {
+			panic("catalogue: " + err.Error())
+		}
+		if types[d.Type] {
+			panic(fmt.Sprintf("catalogue: event type %s is described twice", d.Type))
+		}
+		types[d.Type] = true
+		if d.Sample == nil || d.Sample.EventType() != d.Type {
+			panic(fmt.Sprintf("catalogue: the sample of %s is not of that type", d.Type))
+		}
+		if other, taken := codes[d.Code]; taken && d.Code != 0 {
+			panic(fmt.Sprintf("catalogue: %s and %s have the same code %d", other, d.Type, d.Code))
+		}
+		codes[d.Code] = d.Type
+	}
+	descriptions = slices.Clone(descriptions)
+	slices.SortFunc(descriptions, func(a, b Description) int {
+		return cmp.Compare(a.Type.String(), b.Type.String())
+	})
+	return &Catalogue{descriptions}
+}
+
+// All yields the types, sorted by source and name.
+func (c *Catalogue) All() iter.Seq[Description] { return slices.Values(c.descriptions) }
+
+// Find returns the description of a type.
+func (c *Catalogue) Find(t Type) (Description, bool) {
+	i := slices.IndexFunc(c.descriptions, func(d Description) bool { return d.Type == t })
+	if i < 0 {
+		return Description{}, false
+	}
+	return c.descriptions[i], true
+}

@@ -1,0 +1,114 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// Metadata is what Penstock knows of an event besides its data. Empty fields
+// other than ID, CorrelationID and OccurredAt are left out on the wire.
+type Metadata struct {
+	// ID names this event for ever: a redelivery has the same. A UUIDv7.
+	ID string `json:"id"`
+	// CorrelationID is shared by everything that one cause at the edge set
+	// off. It is the event's own id where the context carries none.
+	CorrelationID string `json:"correlationId"`
+	// CausationID is the id of the event that was being handled when this one
+	// was made.
+	CausationID string `json:"causationId,omitempty"`
+	// UserID and OrganisationID say on whose behalf it happened.
+	UserID         string `json:"userId,omitempty"`
+	OrganisationID string `json:"organisationId,omitempty"`
+	// OccurredAt is when the event was stamped, in UTC. There is no order of
+	// delivery: compare this.
+	OccurredAt time.Time `json:"occurredAt"`
+	// Traceparent carries a W3C trace on ("Trace Context").
+	Traceparent string `json:"traceparent,omitempty"`
+	// Code is the number of an event type that has one.
+	Code int `json:"code,omitempty"`
+}
+
+// Envelope is a stamped event. It is itself an Event: publishing one keeps its
+// metadata, so that a retry by the caller is the same event.
+type Envelope struct {
+	Metadata
+	Event
+}
+
+// Stamp gives an event its metadata: a new id and the present time, and what
+// ctx carries ([WithOrigin], [WithCause]). An Envelope is returned as it is.
+func Stamp(ctx context.Context, e Event) Envelope {
+	if stamped, ok := e.(Envelope); ok {
+		return stamped
+	}
+	m := Metadata{OccurredAt: time.Now().UTC()}
+	origin := OriginFrom(ctx)
+	m.CorrelationID = origin.CorrelationID
+	m.UserID = origin.UserID
+	m.OrganisationID = origin.OrganisationID
+	m.Traceparent = origin.Traceparent
+	if c := causeFrom(ctx); c != nil {
+		m.CausationID = c.id
+		m.ID = c.derive(e.EventType())
+	} else {
+		m.ID = newID()
+	}
+	if m.CorrelationID == "" {
+		m.CorrelationID = m.ID
+	}
+	return Envelope{m, e}
+}
+
+// Entry is an event encoded for the bus. Detail is the JSON object
+// {"metadata": …, "data": …}.
+type Entry struct {
+	ID     string // Metadata.ID
+	Type   Type
+	Detail []byte
+}
+
+// MaxEntryBytes is the most that one event may measure: 1 MiB less 64 KiB. A
+// PutEvents entry may come near 1 MB, but the message that EventBridge makes
+// of it must fit SQS's 1 MiB with everything EventBridge adds ("Amazon SQS
+// message quotas").
+const MaxEntryBytes = 1<<20 - 64<<10
+
+// Entry encodes a stamped event. It fails for data that JSON cannot express,
+// for an invalid type, and for an event of more than MaxEntryBytes.
+func (e Envelope) Entry() (Entry, error) {
+	t := e.EventType()
+	if err := t.Validate(); err != nil {
+		return Entry{}, err
+	}
+	detail, err := json.Marshal(struct {
+		Metadata Metadata `json:"metadata"`
+		Data     Event    `json:"data"`
+	}{e.Metadata, e.Event})
+	if err != nil {
+		return Entry{}, fmt.Errorf("event %s %s: %w", t, e.ID, err)
+	}
+	entry := Entry{ID: e.ID, Type: t, Detail: detail}
+	if n := entry.size(); n > MaxEntryBytes {
+		return Entry{}, fmt.Errorf("event %s %s is %d bytes, and the bus takes at most %d: publish a reference to the data instead", t, e.ID, n, MaxEntryBytes)
+	}
+	return entry, nil
+}
+
+// size is what EventBridge counts ("Calculating Amazon EventBridge PutEvents
+// event entry size"); Time and Resources are never set.
+func (e Entry) size() int { return len(e.Type.Source) + len(e.Type.Name) + len(e.Detail) }
+
+// StampAll stamps and encodes a batch. The error names the first event that
+// cannot be published; then nothing of the batch is returned.
+func StampAll(ctx context.Context, batch []Event) ([]Entry, error) {
+	entries := make([]Entry, len(batch))
+	for i, e := range batch {
+		var err error
+		if entries[i], err = Stamp(ctx, e).Entry(); err != nil {
+			return nil, err
+		}
+	}
+	return entries, nil
+}

@@ -1,0 +1,77 @@
+package events
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Origin is on whose behalf, and as part of what, events happen. Set it once
+// at the edge (an HTTP middleware, a command's main) with [WithOrigin].
+type Origin struct {
+	CorrelationID  string
+	UserID         string
+	OrganisationID string
+	Traceparent    string // W3C Trace Context
+}
+
+type originKey struct{}
+
+// WithOrigin returns a context whose events carry o.
+func WithOrigin(ctx context.Context, o Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}
+
+// OriginFrom returns the origin that ctx carries; the zero Origin if none.
+func OriginFrom(ctx context.Context) Origin {
+	o, _ := ctx.Value(originKey{}).(Origin)
+	return o
+}
+
+// WithCause returns a context for handling one event that may be delivered
+// again. What is stamped with it continues m's origin, names m as its cause,
+// and takes an id derived from key, the event's type and its number among the
+// events of that type made so far in this context: handled again, the same
+// code makes the same events. key is the event key, which tells apart two
+// subscriptions that handle the same event.
+//
+// The handler runtime sets it for every event. Code that publishes several
+// events of one type from several goroutines numbers them in no fixed order,
+// and should stamp them itself.
+func WithCause(ctx context.Context, m Metadata, key string) context.Context {
+	ctx = WithOrigin(ctx, Origin{
+		CorrelationID:  m.CorrelationID,
+		UserID:         m.UserID,
+		OrganisationID: m.OrganisationID,
+		Traceparent:    m.Traceparent,
+	})
+	return context.WithValue(ctx, causeKey{}, &cause{id: m.ID, key: key, at: m.OccurredAt})
+}
+
+type causeKey struct{}
+
+// cause is the event being handled, and how many events it has caused so far.
+type cause struct {
+	id  string
+	key string
+	at  time.Time
+
+	mu    sync.Mutex
+	count map[Type]int
+}
+
+func causeFrom(ctx context.Context) *cause {
+	c, _ := ctx.Value(causeKey{}).(*cause)
+	return c
+}
+
+func (c *cause) derive(t Type) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.count == nil {
+		c.count = map[Type]int{}
+	}
+	n := c.count[t]
+	c.count[t] = n + 1
+	return DeriveID(c.at, c.key, t, n)
+}

@@ -1,0 +1,80 @@
+// Package pattern parses and matches EventBridge event patterns: the JSON by which a rule picks its events.
+//
+// A pattern has the shape of the events it matches. Each of its leaves is an array of values and operators:
+//
+//	{"source": ["savings"], "detail": {"data": {"amount": [{"numeric": [">", 0]}], "currency": ["EUR", "CHF"]}}}
+//
+// An event matches when every leaf of the pattern finds a value at its path that satisfies one of the leaf's entries.
+// Fields that the pattern does not name do not matter. "$or" holds a list of objects of which one must match.
+//
+// The operators are the ones that event buses have ("Comparison operators for use in event patterns in Amazon EventBridge"):
+// exact values, prefix, suffix, equals-ignore-case (alone and inside prefix and suffix), wildcard, anything-but (of values,
+// of a list, of prefix, suffix, equals-ignore-case and wildcard), numeric, exists and cidr.
+//
+// What that page leaves open follows Event Ruler, the matcher that AWS publishes (github.com/aws/event-ruler):
+//
+//   - A field in an array counts once for each element. If several leaves lie under one array of objects, one element
+//     has to satisfy them all.
+//   - A path is its field names joined with dots, so that {"a.b": 1} and {"a": {"b": 1}} are the same event.
+//   - Objects and empty arrays are not values: exists, which speaks of leaves, does not see them. null is a value.
+//
+// The package depends on the standard library only.
+package pattern
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+)
+
+// A Pattern is a parsed event pattern. It is immutable, and safe for concurrent use. Only Parse makes one.
+type Pattern struct {
+	source  string   // compact JSON
+	root    *node    // the pattern as it is written
+	clauses []clause // the same, with every $or multiplied out: an event matches when one clause does
+}
+
+// Parse reads a pattern, which must be one JSON object. The error of an invalid pattern names the path of the fault and
+// what is allowed there; EventBridge answers such a pattern with InvalidEventPatternException.
+//
+// The length of a pattern (2,048 characters by default, "Amazon EventBridge quotas") is for the caller to check. Refused
+// beyond what AWS documents: a path that is tested twice, of which EventBridge keeps one silently, and a pattern whose
+// $ors multiply out to more than 1,000 combinations.
+func Parse(data []byte) (*Pattern, error) {
+	root, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("event pattern: %w", err)
+	}
+	clauses, err := expand(root)
+	if err != nil {
+		return nil, fmt.Errorf("event pattern: %w", err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, data); err != nil {
+		return nil, fmt.Errorf("event pattern: %w", err)
+	}
+	return &Pattern{source: compact.String(), root: root, clauses: clauses}, nil
+}
+
+// String returns the pattern as compact JSON.
+func (p *Pattern) String() string { return p.source }
+
+// Match reports whether the pattern matches an event, given as the whole event's JSON ({"source": …, "detail": …}).
+// The error is that of Decode. To match one event against several patterns, Decode it once and use MatchEvent.
+func (p *Pattern) Match(event []byte) (bool, error) {
+	e, err := Decode(event)
+	if err != nil {
+		return false, err
+	}
+	return p.MatchEvent(e), nil
+}
+
+// MatchEvent reports whether the pattern matches a decoded event.
+func (p *Pattern) MatchEvent(e Event) bool {
+	for _, c := range p.clauses {
+		if c.match(e) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,364 @@
+// Package eventbridge is Amazon EventBridge as the local environment runs it:
+// buses, rules with event patterns, and SQS queues as targets.
+//
+// The life of an event: [Service.Put] checks an entry, makes the event of it,
+// matches it against the enabled rules of its bus, and hands one message a
+// target to the queues, all of a call in one durable commit, before it
+// answers. A message that its queue refuses goes to the target's dead-letter
+// queue with the reason in its attributes; one that has none is dropped. Both,
+// and events that no rule matches, are counted ([Service.Stats]) and logged.
+package eventbridge
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/penstock-dev/penstock/events/pattern"
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/store"
+)
+
+// Queues is what the service needs of SQS.
+type Queues interface {
+	// Send hands over messages, in one durable commit. errs holds, for each
+	// message, nil or why its queue refused it.
+	Send(messages []QueueMessage) (errs []error, err error)
+}
+
+// QueueMessage is a message for a queue.
+type QueueMessage struct {
+	QueueARN   string
+	Body       string
+	RuleARN    string            // on whose behalf
+	Attributes map[string]string // message attributes of type String
+}
+
+// Config says where a service's buses are.
+type Config struct {
+	Account string
+	Region  string
+	Queues  Queues
+	Logger  *slog.Logger
+}
+
+// Service holds the buses of one account and region. It is safe for
+// concurrent use. The zero value is not usable: call [New].
+type Service struct {
+	config Config
+	store  *store.Store
+	stats  stats
+
+	edits sync.Mutex // held while a rule is read, changed and put back
+	mu    sync.RWMutex
+	buses map[string]*bus
+}
+
+type bus struct {
+	name  string
+	rules map[string]*rule
+}
+
+// Rule says which events of a bus go where.
+type Rule struct {
+	Bus         string
+	Name        string
+	Pattern     json.RawMessage // an event pattern
+	Description string
+	Disabled    bool
+	Targets     []Target
+	Tags        map[string]string
+}
+
+// Target is a queue that a rule sends to.
+type Target struct {
+	ID            string
+	ARN           string
+	DeadLetterARN string // empty: what the queue refuses is dropped
+	// MaxAgeSeconds and MaxRetries are the retry policy. They are kept and
+	// shown; the local queues refuse for good or not at all, and EventBridge
+	// does not retry what is refused for good ("Using dead-letter queues to
+	// process undelivered events in EventBridge").
+	MaxAgeSeconds int
+	MaxRetries    int
+}
+
+type rule struct {
+	Rule
+	arn     string
+	pattern *pattern.Pattern
+}
+
+// defaultBus exists in every account.
+const defaultBus = "default"
+
+// New returns the service with the buses and rules that the store holds.
+func New(st *store.Store, config Config) (*Service, error) {
+	s := &Service{config: config, store: st, buses: map[string]*bus{defaultBus: newBus(defaultBus)}}
+	for e, err := range st.Scan(store.Prefix(busKey())) {
+		if err != nil {
+			return nil, err
+		}
+		name := string(e.Value)
+		s.buses[name] = newBus(name)
+	}
+	for e, err := range st.Scan(store.Prefix(ruleKey())) {
+		if err != nil {
+			return nil, err
+		}
+		var saved Rule
+		if err := json.Unmarshal(e.Value, &saved); err != nil {
+			return nil, fmt.Errorf("eventbridge: a rule in the store: %w", err)
+		}
+		p, err := pattern.Parse(saved.Pattern)
+		if err != nil {
+			return nil, fmt.Errorf("eventbridge: rule %q in the store: %w", saved.Name, err)
+		}
+		if b, ok := s.buses[saved.Bus]; ok {
+			b.rules[saved.Name] = &rule{saved, s.RuleARN(saved.Bus, saved.Name), p}
+		}
+	}
+	return s, nil
+}
+
+func newBus(name string) *bus { return &bus{name, map[string]*rule{}} }
+
+func busKey() store.Key  { return store.NewKey("eventbridge.bus") }
+func ruleKey() store.Key { return store.NewKey("eventbridge.rule") }
+
+// BusARN returns the ARN of the bus with the given name.
+func (s *Service) BusARN(name string) string {
+	return fmt.Sprintf("arn:aws:events:%s:%s:event-bus/%s", s.config.Region, s.config.Account, name)
+}
+
+// RuleARN returns the ARN of a rule; the default bus has no part in it.
+func (s *Service) RuleARN(bus, name string) string {
+	if bus != defaultBus {
+		name = bus + "/" + name
+	}
+	return fmt.Sprintf("arn:aws:events:%s:%s:rule/%s", s.config.Region, s.config.Account, name)
+}
+
+// busName reads a bus's name from its name, its ARN, or nothing, which is the
+// default bus.
+func (s *Service) busName(nameOrARN string) string {
+	if nameOrARN == "" {
+		return defaultBus
+	}
+	if name, ok := strings.CutPrefix(nameOrARN, s.BusARN("")); ok {
+		return name
+	}
+	return nameOrARN
+}
+
+func noSuchBus(name string) error {
+	return awswire.Errorf("ResourceNotFoundException", "Event bus %s does not exist", name)
+}
+
+// EnsureBus makes a bus unless it exists.
+func (s *Service) EnsureBus(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, ok := s.buses[name]; ok {
+		return nil
+	}
+	b := s.store.NewBatch()
+	b.Set(busKey().String(name), []byte(name))
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	s.buses[name] = newBus(name)
+	return nil
+}
+
+// deleteBus removes a bus, which must have no rules.
+func (s *Service) deleteBus(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	existing, ok := s.buses[name]
+	switch {
+	case name == defaultBus:
+		return awswire.Errorf("ValidationException", "Cannot delete event bus default")
+	case !ok:
+		return nil
+	case len(existing.rules) > 0:
+		return awswire.Errorf("ValidationException", "Event bus %s can't be deleted since it has rules", name)
+	}
+	b := s.store.NewBatch()
+	b.Delete(busKey().String(name))
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	delete(s.buses, name)
+	return nil
+}
+
+// maxPattern is the longest event pattern, in characters, and maxTargets how
+// many targets a rule takes ("Amazon EventBridge quotas").
+const (
+	maxPattern = 2048
+	maxTargets = 5
+)
+
+// EnsureRule makes a rule, or gives an existing one this form.
+func (s *Service) EnsureRule(r Rule) error {
+	if r.Bus == "" {
+		r.Bus = defaultBus
+	}
+	if len(r.Pattern) > maxPattern {
+		return awswire.Errorf("LimitExceededException", "rule %q: the event pattern has %d characters, and EventBridge takes %d", r.Name, len(r.Pattern), maxPattern)
+	}
+	p, err := pattern.Parse(r.Pattern)
+	if err != nil {
+		return awswire.Errorf("InvalidEventPatternException", "Event pattern is not valid. Reason: %v", err)
+	}
+	if len(r.Targets) > maxTargets {
+		return awswire.Errorf("LimitExceededException", "rule %q has %d targets, and EventBridge takes %d", r.Name, len(r.Targets), maxTargets)
+	}
+	for _, t := range r.Targets {
+		if !strings.HasPrefix(t.ARN, "arn:aws:sqs:") {
+			return awswire.Errorf("ValidationException", "target %q (%s): only SQS queues are supported as targets by the local environment", t.ID, t.ARN)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.buses[r.Bus]
+	if !ok {
+		return noSuchBus(r.Bus)
+	}
+	return s.save(b, &rule{r, s.RuleARN(r.Bus, r.Name), p})
+}
+
+// save makes a rule durable and puts it on its bus. The caller holds mu.
+func (s *Service) save(b *bus, r *rule) error {
+	value, err := json.Marshal(r.Rule)
+	if err != nil {
+		return err
+	}
+	batch := s.store.NewBatch()
+	batch.Set(ruleKey().String(r.Bus).String(r.Name), value)
+	if err := batch.Commit(); err != nil {
+		return err
+	}
+	b.rules[r.Name] = r
+	return nil
+}
+
+// change replaces a rule by what edit makes of a copy of it.
+func (s *Service) change(busName, name string, edit func(*Rule) error) error {
+	s.edits.Lock()
+	defer s.edits.Unlock()
+	existing, err := s.rule(busName, name)
+	if err != nil {
+		return err
+	}
+	changed := existing.Rule
+	changed.Targets = slices.Clone(changed.Targets)
+	if err := edit(&changed); err != nil {
+		return err
+	}
+	return s.EnsureRule(changed)
+}
+
+func noSuchRule(bus, name string) error {
+	return awswire.Errorf("ResourceNotFoundException", "Rule %s does not exist on EventBus %s", name, bus)
+}
+
+// deleteRule removes a rule, which must have no targets. One that does not
+// exist is not an error.
+func (s *Service) deleteRule(busName, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.buses[busName]
+	if !ok {
+		return noSuchBus(busName)
+	}
+	r, ok := b.rules[name]
+	if !ok {
+		return nil
+	}
+	if len(r.Targets) > 0 {
+		return awswire.Errorf("ValidationException", "Rule can't be deleted since it has targets")
+	}
+	batch := s.store.NewBatch()
+	batch.Delete(ruleKey().String(busName).String(name))
+	if err := batch.Commit(); err != nil {
+		return err
+	}
+	delete(b.rules, name)
+	return nil
+}
+
+// rule finds a rule.
+func (s *Service) rule(busName, name string) (*rule, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b, ok := s.buses[busName]
+	if !ok {
+		return nil, noSuchBus(busName)
+	}
+	r, ok := b.rules[name]
+	if !ok {
+		return nil, noSuchRule(busName, name)
+	}
+	return r, nil
+}
+
+// rules returns the rules of a bus in the order of their names.
+func (s *Service) rules(busName string) ([]*rule, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b, ok := s.buses[busName]
+	if !ok {
+		return nil, noSuchBus(busName)
+	}
+	return slices.SortedFunc(maps.Values(b.rules), func(a, b *rule) int { return strings.Compare(a.Name, b.Name) }), nil
+}
+
+// Stats are figures of a service since it was opened.
+type Stats struct {
+	Events       int            // accepted from PutEvents
+	Matched      int            // of them, matched by at least one rule
+	Unmatched    map[string]int // the others, by "source/detail-type"
+	Delivered    int            // messages that queues took
+	DeadLettered int            // messages that went to a rule's dead-letter queue
+	Dropped      int            // messages that were refused and had no such queue
+}
+
+type stats struct {
+	mu sync.Mutex
+	Stats
+}
+
+// Stats returns the figures so far.
+func (s *Service) Stats() Stats {
+	s.stats.mu.Lock()
+	defer s.stats.mu.Unlock()
+	out := s.stats.Stats
+	out.Unmatched = maps.Clone(out.Unmatched)
+	return out
+}
+
+// unmatched counts an event that no rule matched, and logs the first of its
+// type, the tenth, the hundredth and so on: visible, and never a flood.
+func (s *Service) unmatched(busName, eventType string) {
+	s.stats.mu.Lock()
+	if s.stats.Unmatched == nil {
+		s.stats.Unmatched = map[string]int{}
+	}
+	s.stats.Unmatched[eventType]++
+	n := s.stats.Unmatched[eventType]
+	s.stats.mu.Unlock()
+	for power := 1; power <= n; power *= 10 {
+		if n == power {
+			s.config.Logger.Warn("no rule matches this event", "type", eventType, "bus", busName, "unmatchedSoFar", n)
+		}
+	}
+}
+
+func timestamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }

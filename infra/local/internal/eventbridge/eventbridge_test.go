@@ -1,0 +1,261 @@
+package eventbridge
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	awseb "github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/store"
+)
+
+// queues records what it is sent, and refuses what is sent to some.
+type queues struct {
+	mu     sync.Mutex
+	refuse map[string]error
+	got    []QueueMessage
+}
+
+func (q *queues) Send(messages []QueueMessage) ([]error, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	errs := make([]error, len(messages))
+	for i, m := range messages {
+		if errs[i] = q.refuse[m.QueueARN]; errs[i] == nil {
+			q.got = append(q.got, m)
+		}
+	}
+	return errs, nil
+}
+
+const arn = "arn:aws:sqs:us-east-1:000000000000:"
+
+func newService(t *testing.T, dir string, q Queues) (*Service, *store.Store) {
+	t.Helper()
+	st, err := store.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := New(st, Config{Account: "000000000000", Region: "us-east-1", Queues: q, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, st
+}
+
+func client(t *testing.T, q Queues) (*awseb.Client, *Service) {
+	t.Helper()
+	s, st := newService(t, t.TempDir(), q)
+	mux := awswire.NewMux(slog.New(slog.DiscardHandler))
+	mux.JSON(WireTarget, Version, s.Operations())
+	server := httptest.NewServer(mux)
+	t.Cleanup(func() { server.Close(); st.Close() })
+	return awseb.New(awseb.Options{
+		BaseEndpoint: &server.URL, Region: "us-east-1",
+		Credentials: credentials.NewStaticCredentialsProvider("KEY", "SECRET", ""),
+	}), s
+}
+
+func mustRule(t *testing.T, s *Service, r Rule) {
+	t.Helper()
+	if err := s.EnsureBus(r.Bus); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.EnsureRule(r); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestAnEventReachesTheTargetsOfEveryRuleThatMatches(t *testing.T) {
+	q := &queues{}
+	c, s := client(t, q)
+	mustRule(t, s, Rule{Bus: "shop", Name: "all", Pattern: json.RawMessage(`{"source":["savings"]}`), Targets: []Target{{ID: "1", ARN: arn + "all-1"}, {ID: "2", ARN: arn + "all-2"}}})
+	mustRule(t, s, Rule{Bus: "shop", Name: "large", Pattern: json.RawMessage(`{"detail":{"data":{"amount":[{"numeric":[">",100]}]}}}`), Targets: []Target{{ID: "1", ARN: arn + "large"}}})
+	mustRule(t, s, Rule{Bus: "shop", Name: "off", Pattern: json.RawMessage(`{"source":["savings"]}`), Disabled: true, Targets: []Target{{ID: "1", ARN: arn + "off"}}})
+	mustRule(t, s, Rule{Bus: "other", Name: "elsewhere", Pattern: json.RawMessage(`{"source":["savings"]}`), Targets: []Target{{ID: "1", ARN: arn + "elsewhere"}}})
+	entry := func(source, detail string) types.PutEventsRequestEntry {
+		return types.PutEventsRequestEntry{EventBusName: aws.String("shop"), Source: &source, DetailType: aws.String("W"), Detail: &detail}
+	}
+	out, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{Entries: []types.PutEventsRequestEntry{
+		entry("savings", `{"data":{"amount":250}}`), entry("savings", `{"data":{"amount":50}}`), entry("cards", `{}`),
+	}})
+	if err != nil || out.FailedEntryCount != 0 {
+		t.Fatal(err, out)
+	}
+	got := map[string]int{}
+	for _, m := range q.got {
+		got[strings.TrimPrefix(m.QueueARN, arn)]++
+		var e event
+		if err := json.Unmarshal([]byte(m.Body), &e); err != nil || e.Version != "0" || e.Source != "savings" || e.DetailType != "W" || e.Account != "000000000000" || len(e.Detail) == 0 {
+			t.Errorf("body %s: %v", m.Body, err)
+		}
+	}
+	if got["all-1"] != 2 || got["all-2"] != 2 || got["large"] != 1 || len(got) != 3 {
+		t.Fatalf("delivered %v", got)
+	}
+	if st := s.Stats(); st.Events != 3 || st.Matched != 2 || st.Unmatched["cards/W"] != 1 || st.Delivered != 5 {
+		t.Fatalf("stats %+v", st)
+	}
+}
+
+func TestEachEntryIsAcceptedOrRefusedByItself(t *testing.T) {
+	c, s := client(t, &queues{})
+	if err := s.EnsureBus("shop"); err != nil {
+		t.Fatal(err)
+	}
+	entry := func(bus, source, name, detail string) types.PutEventsRequestEntry {
+		e := types.PutEventsRequestEntry{EventBusName: &bus, Source: &source, DetailType: &name, Detail: &detail}
+		if detail == "" {
+			e.Detail = nil
+		}
+		return e
+	}
+	out, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{Entries: []types.PutEventsRequestEntry{
+		entry("shop", "savings", "W", `{}`),
+		entry("shop", "savings", "W", ""),
+		entry("shop", "savings", "W", `{"a":`),
+		entry("shop", "savings", "W", `[1]`),
+		entry("shop", "aws.s3", "W", `{}`),
+		entry("shop", "savings", strings.Repeat("W", 129), `{}`),
+		entry("nowhere", "savings", "W", `{}`),
+		entry(s.BusARN("shop"), "savings", "W", `{}`),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, code := range []string{"", "InvalidArgument", "MalformedDetail", "MalformedDetail", "NotAuthorizedForSourceException", "InvalidArgument", "ResourceNotFoundException", ""} {
+		if got := aws.ToString(out.Entries[i].ErrorCode); got != code || (code == "") == (out.Entries[i].EventId == nil) {
+			t.Errorf("entry %d: %q %v, want %q", i, got, aws.ToString(out.Entries[i].ErrorMessage), code)
+		}
+	}
+	if out.FailedEntryCount != 6 {
+		t.Errorf("FailedEntryCount %d", out.FailedEntryCount)
+	}
+}
+
+func TestACallAboveALimitIsRefusedWhole(t *testing.T) {
+	c, _ := client(t, &queues{})
+	big := `{"x":"` + strings.Repeat("x", 600_000) + `"}`
+	entry := types.PutEventsRequestEntry{Source: aws.String("s"), DetailType: aws.String("T"), Detail: &big}
+	small := entry
+	small.Detail = aws.String("{}")
+	for name, entries := range map[string][]types.PutEventsRequestEntry{
+		"11 entries":     {small, small, small, small, small, small, small, small, small, small, small},
+		"more than 1 MB": {entry, entry},
+	} {
+		_, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{Entries: entries})
+		var api smithy.APIError
+		if !errors.As(err, &api) || api.ErrorCode() != "ValidationException" {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
+func TestWhatAQueueRefusesGoesToTheRulesDeadLetterQueueOrIsCountedAsDropped(t *testing.T) {
+	q := &queues{refuse: map[string]error{
+		arn + "denied":  awswire.Errorf("AccessDenied", "the policy says no"),
+		arn + "missing": awswire.Errorf("QueueDoesNotExist", "no such queue"),
+	}}
+	_, s := client(t, q)
+	pattern := json.RawMessage(`{"source":["savings"]}`)
+	mustRule(t, s, Rule{Bus: "shop", Name: "a", Pattern: pattern, Targets: []Target{{ID: "1", ARN: arn + "denied", DeadLetterARN: arn + "rule-dlq"}}})
+	mustRule(t, s, Rule{Bus: "shop", Name: "b", Pattern: pattern, Targets: []Target{{ID: "1", ARN: arn + "missing", DeadLetterARN: arn + "denied"}}})
+	mustRule(t, s, Rule{Bus: "shop", Name: "c", Pattern: pattern, Targets: []Target{{ID: "1", ARN: arn + "missing"}}})
+	results, err := s.Put([]Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`}})
+	if err != nil || results[0].ErrorCode != "" {
+		t.Fatal(err, results)
+	}
+	if len(q.got) != 1 || q.got[0].QueueARN != arn+"rule-dlq" {
+		t.Fatalf("got %+v", q.got)
+	}
+	a := q.got[0].Attributes
+	if a["ERROR_CODE"] != "NO_PERMISSIONS" || a["TARGET_ARN"] != arn+"denied" || a["RULE_ARN"] != s.RuleARN("shop", "a") || !strings.Contains(a["ERROR_MESSAGE"], "the policy says no") {
+		t.Fatalf("attributes %v", a)
+	}
+	if st := s.Stats(); st.DeadLettered != 1 || st.Dropped != 2 || st.Delivered != 0 {
+		t.Fatalf("stats %+v", st)
+	}
+}
+
+func TestATemporaryRuleIsMadeUsedAndRemovedThroughTheAPI(t *testing.T) {
+	q := &queues{}
+	c, s := client(t, q)
+	ctx := t.Context()
+	if _, err := c.CreateEventBus(ctx, &awseb.CreateEventBusInput{Name: aws.String("shop")}); err != nil {
+		t.Fatal(err)
+	}
+	bus, rule := aws.String("shop"), aws.String("tail-1")
+	if _, err := c.PutRule(ctx, &awseb.PutRuleInput{EventBusName: bus, Name: rule, EventPattern: aws.String(`{"source":["savings"]}`),
+		Tags: []types.Tag{{Key: aws.String("owner"), Value: aws.String("me")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.PutTargets(ctx, &awseb.PutTargetsInput{EventBusName: bus, Rule: rule, Targets: []types.Target{{Id: aws.String("q"), Arn: aws.String(arn + "q")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Put([]Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`}}); err != nil || len(q.got) != 1 {
+		t.Fatal(err, q.got)
+	}
+	targets, err := c.ListTargetsByRule(ctx, &awseb.ListTargetsByRuleInput{EventBusName: bus, Rule: rule})
+	if err != nil || len(targets.Targets) != 1 || *targets.Targets[0].RetryPolicy.MaximumRetryAttempts != defaultMaxRetries {
+		t.Fatal(err, targets)
+	}
+	if _, err := c.DeleteRule(ctx, &awseb.DeleteRuleInput{EventBusName: bus, Name: rule}); err == nil {
+		t.Fatal("a rule with targets was deleted")
+	}
+	if _, err := c.RemoveTargets(ctx, &awseb.RemoveTargetsInput{EventBusName: bus, Rule: rule, Ids: []string{"q"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DeleteRule(ctx, &awseb.DeleteRuleInput{EventBusName: bus, Name: rule}); err != nil {
+		t.Fatal(err)
+	}
+	rules, err := c.ListRules(ctx, &awseb.ListRulesInput{EventBusName: bus})
+	if err != nil || len(rules.Rules) != 0 {
+		t.Fatal(err, rules)
+	}
+}
+
+func TestInvalidRulesAreRefused(t *testing.T) {
+	c, _ := client(t, &queues{})
+	put := func(in awseb.PutRuleInput) error {
+		in.Name = aws.String("r")
+		_, err := c.PutRule(t.Context(), &in)
+		return err
+	}
+	for _, test := range []struct {
+		name, code string
+		err        error
+	}{
+		{"pattern", "InvalidEventPatternException", put(awseb.PutRuleInput{EventPattern: aws.String(`{"source":"savings"}`)})},
+		{"schedule", "ValidationException", put(awseb.PutRuleInput{ScheduleExpression: aws.String("rate(1 minute)")})},
+		{"no bus", "ResourceNotFoundException", put(awseb.PutRuleInput{EventBusName: aws.String("nowhere"), EventPattern: aws.String(`{"source":["savings"]}`)})},
+		{"long pattern", "LimitExceededException", put(awseb.PutRuleInput{EventPattern: aws.String(`{"source":["` + strings.Repeat("x", maxPattern) + `"]}`)})},
+	} {
+		var api smithy.APIError
+		if !errors.As(test.err, &api) || api.ErrorCode() != test.code {
+			t.Errorf("%s: got %v, want %s", test.name, test.err, test.code)
+		}
+	}
+}
+
+func TestBusesAndRulesSurviveARestart(t *testing.T) {
+	dir := t.TempDir()
+	s, st := newService(t, dir, &queues{})
+	mustRule(t, s, Rule{Bus: "shop", Name: "a", Pattern: json.RawMessage(`{"source":["savings"]}`), Targets: []Target{{ID: "1", ARN: arn + "q"}}})
+	st.Close()
+	q := &queues{}
+	s, st = newService(t, dir, q)
+	defer st.Close()
+	if _, err := s.Put([]Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`}}); err != nil || len(q.got) != 1 {
+		t.Fatal(err, q.got)
+	}
+}

@@ -1,0 +1,267 @@
+package eventbridge
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/events/pattern"
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+)
+
+// A PutEvents call takes 10 entries and less than 1 MB in all ("PutEvents",
+// EventBridge API reference).
+const (
+	maxEntries    = 10
+	maxTotalBytes = 1 << 20
+	maxDetailType = 128
+)
+
+// Entry is an event as a publisher sends it.
+type Entry struct {
+	EventBusName string
+	Source       string
+	DetailType   string
+	Detail       string
+	Resources    []string
+	Time         *float64 // seconds since 1970
+	TraceHeader  string
+}
+
+// size is what counts against the limit ("Calculating Amazon EventBridge
+// PutEvents event entry size").
+func (e Entry) size() int {
+	n := len(e.Source) + len(e.DetailType) + len(e.Detail)
+	if e.Time != nil {
+		n += 14
+	}
+	for _, r := range e.Resources {
+		n += len(r)
+	}
+	return n
+}
+
+// Result is what became of an entry: an event id, or an error.
+type Result struct {
+	EventId      string `json:",omitempty"` //nolint:revive // the API's spelling
+	ErrorCode    string `json:",omitempty"`
+	ErrorMessage string `json:",omitempty"`
+}
+
+// event is the form in which targets receive an event ("Amazon EventBridge
+// event metadata").
+type event struct {
+	Version    string          `json:"version"`
+	ID         string          `json:"id"`
+	DetailType string          `json:"detail-type"`
+	Source     string          `json:"source"`
+	Account    string          `json:"account"`
+	Time       string          `json:"time"`
+	Region     string          `json:"region"`
+	Resources  []string        `json:"resources"`
+	Detail     json.RawMessage `json:"detail"`
+}
+
+// delivery is one event on its way to one target.
+type delivery struct {
+	rule    *rule
+	target  Target
+	message QueueMessage
+}
+
+// Put publishes entries and returns what became of each. An error means that
+// the call as a whole was refused. When it returns, every accepted event is
+// durable in the queues of the rules that matched it.
+func (s *Service) Put(entries []Entry) ([]Result, error) {
+	if len(entries) == 0 || len(entries) > maxEntries {
+		return nil, awswire.Errorf("ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d (got %d)", maxEntries, len(entries))
+	}
+	total := 0
+	for _, e := range entries {
+		total += e.size()
+	}
+	if total >= maxTotalBytes {
+		return nil, awswire.Errorf("ValidationException", "Total size of the entries in the request is over the limit (%d bytes, got %d)", maxTotalBytes, total)
+	}
+	results := make([]Result, len(entries))
+	var deliveries []delivery
+	accepted, matched := 0, 0
+	for i, entry := range entries {
+		to, id, err := s.route(entry)
+		if err != nil {
+			results[i] = Result{ErrorCode: err.Code, ErrorMessage: err.Message}
+			continue
+		}
+		results[i].EventId = id
+		accepted++
+		if len(to) == 0 {
+			s.unmatched(s.busName(entry.EventBusName), entry.Source+"/"+entry.DetailType)
+			continue
+		}
+		matched++
+		deliveries = append(deliveries, to...)
+	}
+	if err := s.deliver(deliveries); err != nil {
+		return nil, err
+	}
+	s.stats.mu.Lock()
+	s.stats.Events += accepted
+	s.stats.Matched += matched
+	s.stats.mu.Unlock()
+	return results, nil
+}
+
+// route checks an entry and finds where its event goes.
+func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
+	for _, p := range []struct{ name, value string }{
+		{"Source", entry.Source}, {"DetailType", entry.DetailType}, {"Detail", entry.Detail},
+	} {
+		if p.value == "" {
+			return nil, "", awswire.Errorf("InvalidArgument", "Parameter %s is not valid. Reason: %s is a required argument.", p.name, p.name)
+		}
+	}
+	if len(entry.DetailType) > maxDetailType {
+		return nil, "", awswire.Errorf("InvalidArgument", "Parameter DetailType is not valid. Reason: at most %d characters (got %d).", maxDetailType, len(entry.DetailType))
+	}
+	if entry.Source == "aws" || strings.HasPrefix(entry.Source, "aws.") {
+		return nil, "", awswire.Errorf("NotAuthorizedForSourceException", "Not authorized for the source.")
+	}
+	if jsontext.Value(entry.Detail).Kind() != '{' || !jsontext.Value(entry.Detail).IsValid() {
+		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed.")
+	}
+	name := s.busName(entry.EventBusName)
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	b, ok := s.buses[name]
+	if !ok {
+		return nil, "", awswire.Errorf("ResourceNotFoundException", "Event bus %s does not exist.", name)
+	}
+	id := uuid.NewString()
+	body, err := s.body(entry, id)
+	if err != nil {
+		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
+	}
+	decoded, err := pattern.Decode(body)
+	if err != nil {
+		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
+	}
+	var out []delivery
+	text := string(body)
+	for _, r := range b.rules {
+		if r.Disabled || !r.pattern.MatchEvent(decoded) {
+			continue
+		}
+		for _, t := range r.Targets {
+			out = append(out, delivery{r, t, QueueMessage{QueueARN: t.ARN, Body: text, RuleARN: r.arn}})
+		}
+	}
+	return out, id, nil
+}
+
+func (s *Service) body(entry Entry, id string) ([]byte, error) {
+	at := time.Now()
+	if entry.Time != nil {
+		at = time.UnixMilli(int64(*entry.Time * 1000))
+	}
+	resources := entry.Resources
+	if resources == nil {
+		resources = []string{}
+	}
+	return json.Marshal(event{
+		Version: "0", ID: id, DetailType: entry.DetailType, Source: entry.Source, Account: s.config.Account,
+		Time: timestamp(at), Region: s.config.Region, Resources: resources, Detail: json.RawMessage(entry.Detail),
+	})
+}
+
+// deliver sends messages to their queues, and those that are refused to the
+// targets' dead-letter queues.
+func (s *Service) deliver(deliveries []delivery) error {
+	if len(deliveries) == 0 {
+		return nil
+	}
+	messages := make([]QueueMessage, len(deliveries))
+	for i, d := range deliveries {
+		messages[i] = d.message
+	}
+	errs, err := s.config.Queues.Send(messages)
+	if err != nil {
+		return err
+	}
+	var refused []delivery
+	var reasons []error
+	for i, d := range deliveries {
+		if errs[i] != nil {
+			refused = append(refused, d)
+			reasons = append(reasons, errs[i])
+		}
+	}
+	s.stats.mu.Lock()
+	s.stats.Delivered += len(deliveries) - len(refused)
+	s.stats.mu.Unlock()
+	if len(refused) == 0 {
+		return nil
+	}
+	return s.deadLetter(refused, reasons)
+}
+
+// deadLetter sends what queues refused to the targets' dead-letter queues,
+// with the attributes that EventBridge documents.
+func (s *Service) deadLetter(refused []delivery, reasons []error) error {
+	var messages []QueueMessage
+	var from []int
+	for i, d := range refused {
+		s.config.Logger.Warn("a rule's target refused an event", "rule", d.rule.Name, "target", d.target.ARN, "deadLetterQueue", d.target.DeadLetterARN, "error", reasons[i])
+		if d.target.DeadLetterARN == "" {
+			continue
+		}
+		from = append(from, i)
+		messages = append(messages, QueueMessage{
+			QueueARN: d.target.DeadLetterARN, Body: d.message.Body, RuleARN: d.rule.arn,
+			Attributes: map[string]string{
+				"RULE_ARN":       d.rule.arn,
+				"TARGET_ARN":     d.target.ARN,
+				"ERROR_CODE":     errorCode(reasons[i]),
+				"ERROR_MESSAGE":  reasons[i].Error(),
+				"RETRY_ATTEMPTS": "0",
+			},
+		})
+	}
+	errs, err := s.config.Queues.Send(messages)
+	if err != nil {
+		return err
+	}
+	taken := 0
+	for i, err := range errs {
+		if err == nil {
+			taken++
+			continue
+		}
+		s.config.Logger.Error("a rule's dead-letter queue refused an event: it is dropped, as on AWS", "rule", refused[from[i]].rule.Name, "deadLetterQueue", messages[i].QueueARN, "error", err)
+	}
+	s.stats.mu.Lock()
+	s.stats.DeadLettered += taken
+	s.stats.Dropped += len(refused) - taken
+	s.stats.mu.Unlock()
+	return nil
+}
+
+// errorCode is the code that EventBridge gives a refused delivery ("Using
+// dead-letter queues to process undelivered events in EventBridge").
+func errorCode(err error) string {
+	var e *awswire.Error
+	if errors.As(err, &e) {
+		switch e.Code {
+		case "QueueDoesNotExist":
+			return "NO_RESOURCE"
+		case "AccessDenied":
+			return "NO_PERMISSIONS"
+		case "InvalidParameterValue":
+			return "INVALID_PARAMETER"
+		}
+	}
+	return "ERROR_FROM_TARGET"
+}

@@ -1,0 +1,542 @@
+package sqs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+)
+
+// Target and Version name the service's wire protocol.
+const (
+	Target  = "AmazonSQS"
+	Version = "1.0"
+)
+
+// Operations are the operations that the local environment serves.
+func (s *Service) Operations() awswire.Operations {
+	return awswire.Operations{
+		"CreateQueue":                  awswire.Op(s.createQueue),
+		"DeleteQueue":                  awswire.Op(s.deleteQueue),
+		"GetQueueUrl":                  awswire.Op(s.getQueueURL),
+		"ListQueues":                   awswire.Op(s.listQueues),
+		"GetQueueAttributes":           awswire.Op(s.getQueueAttributes),
+		"SetQueueAttributes":           awswire.Op(s.setQueueAttributes),
+		"PurgeQueue":                   awswire.Op(s.purgeQueue),
+		"SendMessage":                  awswire.Op(s.sendMessage),
+		"SendMessageBatch":             awswire.Op(s.sendMessageBatch),
+		"ReceiveMessage":               awswire.Op(s.receiveMessage),
+		"DeleteMessage":                awswire.Op(s.deleteMessage),
+		"DeleteMessageBatch":           awswire.Op(s.deleteMessageBatch),
+		"ChangeMessageVisibility":      awswire.Op(s.changeMessageVisibility),
+		"ChangeMessageVisibilityBatch": awswire.Op(s.changeMessageVisibilityBatch),
+	}
+}
+
+type none struct{}
+
+// byURL finds the queue that a queue URL names; only the URL's last part
+// counts, as clients may reach the port under another name.
+func (s *Service) byURL(queueURL string) (*queue, error) {
+	u, err := url.Parse(queueURL)
+	if err != nil || queueURL == "" {
+		return nil, awswire.Errorf("InvalidAddress", "The address %q is not valid for this endpoint", queueURL)
+	}
+	return s.find(path.Base(u.Path))
+}
+
+type queueURL struct{ QueueUrl string } //nolint:revive // the API's spelling
+
+func (s *Service) createQueue(_ context.Context, in *struct {
+	QueueName  string
+	Attributes Attributes
+	Tags       map[string]string `json:"tags"`
+}) (*queueURL, error) {
+	if err := s.CreateQueue(in.QueueName, in.Attributes, in.Tags); err != nil {
+		return nil, err
+	}
+	return &queueURL{s.QueueURL(in.QueueName)}, nil
+}
+
+func (s *Service) deleteQueue(_ context.Context, in *queueURL) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, s.DeleteQueue(q.name)
+}
+
+func (s *Service) getQueueURL(_ context.Context, in *struct {
+	QueueName              string
+	QueueOwnerAWSAccountId string
+}) (*queueURL, error) {
+	if in.QueueOwnerAWSAccountId != "" && in.QueueOwnerAWSAccountId != s.config.Account {
+		return nil, noSuchQueue(in.QueueName)
+	}
+	if _, err := s.find(in.QueueName); err != nil {
+		return nil, err
+	}
+	return &queueURL{s.QueueURL(in.QueueName)}, nil
+}
+
+// maxListed is how many queues one ListQueues names at most.
+const maxListed = 1000
+
+type listed struct {
+	QueueUrls []string
+	NextToken string `json:",omitempty"`
+}
+
+func (s *Service) listQueues(_ context.Context, in *struct {
+	QueueNamePrefix string
+	MaxResults      int
+	NextToken       string
+}) (*listed, error) {
+	limit := maxListed
+	if in.MaxResults != 0 {
+		if in.MaxResults < 1 || in.MaxResults > maxListed {
+			return nil, awswire.Errorf("InvalidParameterValue", "MaxResults: want 1 to %d (got %d)", maxListed, in.MaxResults)
+		}
+		limit = in.MaxResults
+	}
+	out := &listed{}
+	last := ""
+	for _, q := range s.all() {
+		if !strings.HasPrefix(q.name, in.QueueNamePrefix) || q.name <= in.NextToken {
+			continue
+		}
+		if len(out.QueueUrls) == limit {
+			if in.MaxResults != 0 {
+				out.NextToken = last
+			}
+			break
+		}
+		last = q.name
+		out.QueueUrls = append(out.QueueUrls, s.QueueURL(q.name))
+	}
+	return out, nil
+}
+
+func (s *Service) getQueueAttributes(_ context.Context, in *struct {
+	QueueUrl       string
+	AttributeNames []string
+}) (*struct{ Attributes Attributes }, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	all := q.described()
+	out := Attributes{}
+	for _, name := range in.AttributeNames {
+		if name == "All" {
+			out = all
+			break
+		}
+		if v, ok := all[name]; ok {
+			out[name] = v
+		} else if !knownAttributes[name] {
+			return nil, awswire.Errorf("InvalidAttributeName", "Unknown Attribute %s", name)
+		}
+	}
+	return &struct{ Attributes Attributes }{out}, nil
+}
+
+// knownAttributes are those that a queue may lack.
+var knownAttributes = map[string]bool{
+	"Policy": true, "RedrivePolicy": true, "RedriveAllowPolicy": true, "KmsMasterKeyId": true, "KmsDataKeyReusePeriodSeconds": true,
+	"FifoQueue": true, "ContentBasedDeduplication": true, "DeduplicationScope": true, "FifoThroughputLimit": true,
+}
+
+func (s *Service) setQueueAttributes(_ context.Context, in *struct {
+	QueueUrl   string
+	Attributes Attributes
+}) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, s.SetAttributes(q.name, in.Attributes)
+}
+
+func (s *Service) purgeQueue(_ context.Context, in *queueURL) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, q.purge()
+}
+
+// outgoing is a message as a client sends it.
+type outgoing struct {
+	MessageBody       string
+	DelaySeconds      *int
+	MessageAttributes map[string]MessageAttribute
+}
+
+func (o outgoing) message(sender string) (*Message, error) {
+	for name, a := range o.MessageAttributes {
+		kind, _, _ := strings.Cut(a.DataType, ".")
+		text := kind == "String" || kind == "Number"
+		if !text && kind != "Binary" || text && a.StringValue == nil || !text && a.BinaryValue == nil {
+			return nil, awswire.Errorf("InvalidParameterValue", "message attribute %q: type %q needs StringValue (String, Number) or BinaryValue (Binary)", name, a.DataType)
+		}
+	}
+	if len(o.MessageAttributes) > 10 {
+		return nil, awswire.Errorf("InvalidParameterValue", "a message takes 10 attributes (got %d)", len(o.MessageAttributes))
+	}
+	return &Message{ID: uuid.NewString(), Body: o.MessageBody, Attributes: o.MessageAttributes, SentAt: time.Now(), SenderID: sender}, nil
+}
+
+func (o outgoing) delay(q *queue) (time.Duration, error) {
+	if o.DelaySeconds == nil {
+		return q.delay(), nil
+	}
+	if d := *o.DelaySeconds; d < 0 || d > 900 {
+		return 0, awswire.Errorf("InvalidParameterValue", "DelaySeconds: want 0 to 900 (got %d)", d)
+	}
+	return time.Duration(*o.DelaySeconds) * time.Second, nil
+}
+
+type sentMessage struct {
+	MessageId              string
+	MD5OfMessageBody       string
+	MD5OfMessageAttributes string `json:",omitempty"`
+}
+
+func (s *Service) sendMessage(ctx context.Context, in *struct {
+	QueueUrl          string
+	MessageBody       string
+	DelaySeconds      *int
+	MessageAttributes map[string]MessageAttribute
+}) (*sentMessage, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	results, err := s.sendAll(ctx, q, []outgoing{{in.MessageBody, in.DelaySeconds, in.MessageAttributes}})
+	if err != nil {
+		return nil, err
+	}
+	return results[0].sent, results[0].err
+}
+
+type sendResult struct {
+	sent *sentMessage
+	err  error
+}
+
+// sendAll sends messages in one commit; each has its own result.
+func (s *Service) sendAll(ctx context.Context, q *queue, messages []outgoing) ([]sendResult, error) {
+	results := make([]sendResult, len(messages))
+	batch := s.store.NewBatch()
+	var admitted []sending
+	for i, o := range messages {
+		m, err := o.message(awswire.CallerFrom(ctx).AccessKeyID)
+		if err == nil {
+			err = q.checkSize(m)
+		}
+		var delay time.Duration
+		if err == nil {
+			delay, err = o.delay(q)
+		}
+		var one sending
+		if err == nil {
+			one, err = q.prepare(batch, m, delay)
+		}
+		if err != nil {
+			results[i].err = err
+			continue
+		}
+		admitted = append(admitted, one)
+		results[i].sent = &sentMessage{m.ID, bodyMD5(m.Body), attributesMD5(m.Attributes)}
+	}
+	if err := batch.Commit(); err != nil {
+		return nil, err
+	}
+	admit(admitted)
+	return results, nil
+}
+
+// batchError is the answer to one entry of a batch that was refused.
+type batchError struct {
+	Id          string
+	Code        string
+	Message     string
+	SenderFault bool
+}
+
+func failedEntry(id string, err error) batchError {
+	var e *awswire.Error
+	if errors.As(err, &e) {
+		return batchError{id, e.Code, e.Message, true}
+	}
+	return batchError{id, "InternalError", err.Error(), false}
+}
+
+// checkBatch checks what every batch operation demands of its entries' ids.
+func checkBatch(ids []string) error {
+	switch {
+	case len(ids) == 0:
+		return &awswire.Error{Code: "EmptyBatchRequest", QueryCode: "AWS.SimpleQueueService.EmptyBatchRequest", Message: "There should be at least one entry in the request"}
+	case len(ids) > 10:
+		return &awswire.Error{Code: "TooManyEntriesInBatchRequest", QueryCode: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+			Message: fmt.Sprintf("Maximum number of entries per request are 10. You have sent %d", len(ids))}
+	}
+	seen := map[string]bool{}
+	for _, id := range ids {
+		if !validName.MatchString(id) {
+			return &awswire.Error{Code: "InvalidBatchEntryId", QueryCode: "AWS.SimpleQueueService.InvalidBatchEntryId",
+				Message: fmt.Sprintf("batch entry id %q: alphanumeric characters, hyphens and underscores, at most 80", id)}
+		}
+		if seen[id] {
+			return &awswire.Error{Code: "BatchEntryIdsNotDistinct", QueryCode: "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+				Message: fmt.Sprintf("Id %s repeated", id)}
+		}
+		seen[id] = true
+	}
+	return nil
+}
+
+func ids[T any](entries []T, id func(T) string) []string {
+	out := make([]string, len(entries))
+	for i, e := range entries {
+		out[i] = id(e)
+	}
+	return out
+}
+
+type sendEntry struct {
+	Id                string
+	MessageBody       string
+	DelaySeconds      *int
+	MessageAttributes map[string]MessageAttribute
+}
+
+type sentEntry struct {
+	Id string
+	sentMessage
+}
+
+type sendBatchOutput struct {
+	Successful []sentEntry
+	Failed     []batchError
+}
+
+func (s *Service) sendMessageBatch(ctx context.Context, in *struct {
+	QueueUrl string
+	Entries  []sendEntry
+}) (*sendBatchOutput, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBatch(ids(in.Entries, func(e sendEntry) string { return e.Id })); err != nil {
+		return nil, err
+	}
+	messages := make([]outgoing, len(in.Entries))
+	total := 0
+	for i, e := range in.Entries {
+		messages[i] = outgoing{e.MessageBody, e.DelaySeconds, e.MessageAttributes}
+		total += (&Message{Body: e.MessageBody, Attributes: e.MessageAttributes}).size()
+	}
+	if total > 1<<20 {
+		return nil, &awswire.Error{Code: "BatchRequestTooLong", QueryCode: "AWS.SimpleQueueService.BatchRequestTooLong",
+			Message: fmt.Sprintf("Batch requests cannot be longer than %d bytes. You have sent %d bytes", 1<<20, total)}
+	}
+	results, err := s.sendAll(ctx, q, messages)
+	if err != nil {
+		return nil, err
+	}
+	out := &sendBatchOutput{Successful: []sentEntry{}, Failed: []batchError{}}
+	for i, r := range results {
+		if r.err != nil {
+			out.Failed = append(out.Failed, failedEntry(in.Entries[i].Id, r.err))
+			continue
+		}
+		out.Successful = append(out.Successful, sentEntry{in.Entries[i].Id, *r.sent})
+	}
+	return out, nil
+}
+
+type receivedMessage struct {
+	MessageId              string
+	ReceiptHandle          string
+	MD5OfBody              string
+	Body                   string
+	Attributes             map[string]string           `json:",omitempty"`
+	MD5OfMessageAttributes string                      `json:",omitempty"`
+	MessageAttributes      map[string]MessageAttribute `json:",omitempty"`
+}
+
+type receiveOutput struct {
+	Messages []receivedMessage `json:",omitempty"`
+}
+
+func (s *Service) receiveMessage(ctx context.Context, in *struct {
+	QueueUrl                    string
+	MaxNumberOfMessages         *int
+	VisibilityTimeout           *int
+	WaitTimeSeconds             *int
+	AttributeNames              []string
+	MessageSystemAttributeNames []string
+	MessageAttributeNames       []string
+}) (*receiveOutput, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	q.mu.Lock()
+	visibility, wait := q.settings.visibility, q.settings.wait
+	q.mu.Unlock()
+	most := 1
+	for _, p := range []struct {
+		name        string
+		given       *int
+		least, most int
+		set         func(int)
+	}{
+		{"MaxNumberOfMessages", in.MaxNumberOfMessages, 1, 10, func(n int) { most = n }},
+		{"VisibilityTimeout", in.VisibilityTimeout, 0, 43_200, func(n int) { visibility = time.Duration(n) * time.Second }},
+		{"WaitTimeSeconds", in.WaitTimeSeconds, 0, 20, func(n int) { wait = time.Duration(n) * time.Second }},
+	} {
+		if p.given == nil {
+			continue
+		}
+		if *p.given < p.least || *p.given > p.most {
+			return nil, awswire.Errorf("InvalidParameterValue", "Value %d for parameter %s is invalid. Reason: Must be between %d and %d", *p.given, p.name, p.least, p.most)
+		}
+		p.set(*p.given)
+	}
+	got, err := q.receive(ctx, receiveLimits{messages: most}, visibility, wait)
+	if err != nil {
+		return nil, err
+	}
+	out := &receiveOutput{}
+	for _, r := range got {
+		m := receivedMessage{MessageId: r.ID, ReceiptHandle: r.ReceiptHandle, MD5OfBody: r.BodyMD5(), Body: r.Body}
+		m.Attributes = selected(r.SystemAttributes(), slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames))
+		m.MessageAttributes = selected(r.Attributes, in.MessageAttributeNames)
+		m.MD5OfMessageAttributes = attributesMD5(m.MessageAttributes)
+		out.Messages = append(out.Messages, m)
+	}
+	return out, nil
+}
+
+// selected returns the attributes that names ask for: by name, by "prefix.*",
+// or "All" (".*").
+func selected[V any](attributes map[string]V, names []string) map[string]V {
+	out := map[string]V{}
+	for name, v := range attributes {
+		if slices.ContainsFunc(names, func(n string) bool {
+			prefix, wild := strings.CutSuffix(n, ".*")
+			return n == name || n == "All" || wild && strings.HasPrefix(name, prefix)
+		}) {
+			out[name] = v
+		}
+	}
+	return out
+}
+
+func (s *Service) deleteMessage(_ context.Context, in *struct {
+	QueueUrl      string
+	ReceiptHandle string
+}) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	errs, err := q.remove([]string{in.ReceiptHandle})
+	if err == nil {
+		err = errs[0]
+	}
+	return &none{}, err
+}
+
+type handleEntry struct {
+	Id                string
+	ReceiptHandle     string
+	VisibilityTimeout int
+}
+
+type idOnly struct{ Id string }
+
+type handleBatchOutput struct {
+	Successful []idOnly
+	Failed     []batchError
+}
+
+func (o *handleBatchOutput) add(id string, err error) {
+	if err != nil {
+		o.Failed = append(o.Failed, failedEntry(id, err))
+		return
+	}
+	o.Successful = append(o.Successful, idOnly{id})
+}
+
+func (s *Service) deleteMessageBatch(_ context.Context, in *struct {
+	QueueUrl string
+	Entries  []struct{ Id, ReceiptHandle string }
+}) (*handleBatchOutput, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	entryID := func(e struct{ Id, ReceiptHandle string }) string { return e.Id }
+	if err := checkBatch(ids(in.Entries, entryID)); err != nil {
+		return nil, err
+	}
+	errs, err := q.remove(ids(in.Entries, func(e struct{ Id, ReceiptHandle string }) string { return e.ReceiptHandle }))
+	if err != nil {
+		return nil, err
+	}
+	out := &handleBatchOutput{Successful: []idOnly{}, Failed: []batchError{}}
+	for i, e := range in.Entries {
+		out.add(e.Id, errs[i])
+	}
+	return out, nil
+}
+
+func (s *Service) changeMessageVisibility(_ context.Context, in *struct {
+	QueueUrl          string
+	ReceiptHandle     string
+	VisibilityTimeout int
+}) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, q.change(in.ReceiptHandle, in.VisibilityTimeout)
+}
+
+func (q *queue) change(handle string, seconds int) error {
+	if seconds < 0 || seconds > 43_200 {
+		return awswire.Errorf("InvalidParameterValue", "VisibilityTimeout: want 0 to 43200 (got %d)", seconds)
+	}
+	return q.changeVisibility(handle, time.Duration(seconds)*time.Second)
+}
+
+func (s *Service) changeMessageVisibilityBatch(_ context.Context, in *struct {
+	QueueUrl string
+	Entries  []handleEntry
+}) (*handleBatchOutput, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkBatch(ids(in.Entries, func(e handleEntry) string { return e.Id })); err != nil {
+		return nil, err
+	}
+	out := &handleBatchOutput{Successful: []idOnly{}, Failed: []batchError{}}
+	for _, e := range in.Entries {
+		out.add(e.Id, q.change(e.ReceiptHandle, e.VisibilityTimeout))
+	}
+	return out, nil
+}

@@ -1,0 +1,135 @@
+package sqs
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
+)
+
+// Attributes are a queue's attributes, by the names that the API gives them
+// ("SetQueueAttributes", Amazon SQS API reference).
+type Attributes map[string]string
+
+func defaults() Attributes {
+	return Attributes{
+		"VisibilityTimeout":             "30",
+		"DelaySeconds":                  "0",
+		"MessageRetentionPeriod":        "345600", // 4 days
+		"ReceiveMessageWaitTimeSeconds": "0",
+		"MaximumMessageSize":            "1048576", // 1 MiB
+		"SqsManagedSseEnabled":          "true",
+	}
+}
+
+// settings are attributes in the form that the queue works with.
+type settings struct {
+	visibility time.Duration
+	delay      time.Duration
+	retention  time.Duration
+	wait       time.Duration
+	maxBytes   int
+	redrive    *redrive
+	policy     *policy.Policy
+}
+
+// redrive says where a message goes that was received too often.
+type redrive struct {
+	target      string // the DLQ's ARN
+	maxReceives int
+}
+
+// settings checks attributes against the ranges that SQS documents.
+func (a Attributes) settings() (settings, error) {
+	var s settings
+	for name, value := range a {
+		var err error
+		switch name {
+		case "VisibilityTimeout":
+			s.visibility, err = a.seconds(name, 0, 43_200)
+		case "DelaySeconds":
+			s.delay, err = a.seconds(name, 0, 900)
+		case "MessageRetentionPeriod":
+			s.retention, err = a.seconds(name, 60, 1_209_600)
+		case "ReceiveMessageWaitTimeSeconds":
+			s.wait, err = a.seconds(name, 0, 20)
+		case "MaximumMessageSize":
+			s.maxBytes, err = a.integer(name, 1024, 1<<20)
+		case "RedrivePolicy":
+			s.redrive, err = parseRedrive(value)
+		case "Policy":
+			if s.policy, err = policy.Parse([]byte(value)); err != nil {
+				err = awswire.Errorf("InvalidAttributeValue", "Policy: %v", err)
+			}
+		case "SqsManagedSseEnabled":
+			if value != "true" && value != "false" {
+				err = awswire.Errorf("InvalidAttributeValue", "SqsManagedSseEnabled: want true or false (got %q)", value)
+			}
+		default:
+			err = awswire.Errorf("InvalidAttributeName", "queue attribute %s is not supported by the local environment", name)
+		}
+		if err != nil {
+			return settings{}, err
+		}
+	}
+	return s, nil
+}
+
+func (a Attributes) integer(name string, least, most int) (int, error) {
+	n, err := strconv.Atoi(a[name])
+	if err != nil || n < least || n > most {
+		return 0, awswire.Errorf("InvalidAttributeValue", "Invalid value for the parameter %s: want %d to %d (got %q)", name, least, most, a[name])
+	}
+	return n, nil
+}
+
+func (a Attributes) seconds(name string, least, most int) (time.Duration, error) {
+	n, err := a.integer(name, least, most)
+	return time.Duration(n) * time.Second, err
+}
+
+func parseRedrive(value string) (*redrive, error) {
+	var p struct {
+		Target      string          `json:"deadLetterTargetArn"`
+		MaxReceives json.RawMessage `json:"maxReceiveCount"` // a number, or one in quotes
+	}
+	if err := json.Unmarshal([]byte(value), &p); err != nil {
+		return nil, awswire.Errorf("InvalidAttributeValue", "RedrivePolicy: %v", err)
+	}
+	text := string(p.MaxReceives)
+	if unquoted, err := strconv.Unquote(text); err == nil {
+		text = unquoted
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > 1000 || p.Target == "" {
+		return nil, awswire.Errorf("InvalidAttributeValue", "RedrivePolicy: want deadLetterTargetArn, and maxReceiveCount from 1 to 1000 (got %s)", value)
+	}
+	return &redrive{p.Target, n}, nil
+}
+
+// counts are the figures among a queue's attributes that change by themselves.
+type counts struct {
+	visible, inFlight, delayed int
+}
+
+// described returns every attribute of the queue, as GetQueueAttributes gives
+// them.
+func (q *queue) described() Attributes {
+	saved := q.config()
+	c := q.counts()
+	out := Attributes{
+		"QueueArn":                              q.service.ARN(q.name),
+		"ApproximateNumberOfMessages":           fmt.Sprint(c.visible),
+		"ApproximateNumberOfMessagesNotVisible": fmt.Sprint(c.inFlight),
+		"ApproximateNumberOfMessagesDelayed":    fmt.Sprint(c.delayed),
+		"CreatedTimestamp":                      fmt.Sprint(saved.CreatedAt.Unix()),
+		"LastModifiedTimestamp":                 fmt.Sprint(saved.ModifiedAt.Unix()),
+	}
+	for k, v := range saved.Attributes {
+		out[k] = v
+	}
+	return out
+}

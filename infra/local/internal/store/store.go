@@ -1,0 +1,175 @@
+// Package store is the local environment's one embedded store: an ordered
+// map from bytes to bytes that is on disk before a write is acknowledged.
+//
+// It wraps Pebble, and gives services three things: keys that sort as their
+// parts do ([Key]), a [Batch] of writes that happens as a whole, and scans.
+// A batch's Commit returns once it would survive the death of the process or
+// of the machine; commits that arrive together share one fsync (group
+// commit), so many small writers cost little more than one.
+//
+// A service keeps in memory what it needs to find its way (a queue's order, a
+// lock) and puts here what must not be lost. Nobody but this package knows
+// that it is Pebble.
+package store
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Sizes that keep an idle environment small (Pebble's defaults suit a
+// database server): a memtable of 8 MiB is flushed every few ten thousand
+// events, and a cache of 8 MiB holds what a consumer reads right after it was
+// written.
+const (
+	memTableBytes = 8 << 20
+	cacheBytes    = 8 << 20
+)
+
+// Store is an open store. Its methods may be called by many goroutines at
+// once. The zero value is not usable: call [Open].
+type Store struct {
+	db *pebble.DB
+}
+
+// Open opens the store in dir, and makes it if there is none. A directory can
+// be open in one process at a time; a second Open fails, and its error says
+// so.
+func Open(dir string) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: %w", err)
+	}
+	cache := pebble.NewCache(cacheBytes)
+	defer cache.Unref()
+	db, err := pebble.Open(dir, &pebble.Options{
+		Cache:        cache,
+		MemTableSize: memTableBytes,
+		Logger:       silent{},
+		// A queue's messages are deleted soon after they were written: two
+		// waiting memtables let most of them meet their deletion in memory.
+		MemTableStopWritesThreshold: 4,
+	})
+	if err != nil {
+		if lock, statErr := os.Stat(filepath.Join(dir, "LOCK")); statErr == nil && lock.Mode().IsRegular() && isLocked(err) {
+			return nil, fmt.Errorf("store: %s is in use by another process (is another `penstock dev` running? give this one its own --data-dir): %w", dir, err)
+		}
+		return nil, fmt.Errorf("store: opening %s: %w", dir, err)
+	}
+	return &Store{db: db}, nil
+}
+
+// Close flushes and closes the store. It must be the last call.
+func (s *Store) Close() error { return s.db.Close() }
+
+// Get returns a copy of the value at key; ok is false if there is none.
+func (s *Store) Get(key Key) (value []byte, ok bool, err error) {
+	v, closer, err := s.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, fmt.Errorf("store: get: %w", err)
+	}
+	value = append([]byte(nil), v...)
+	return value, true, closer.Close()
+}
+
+// Entry is one key and its value. Both slices belong to the scan that yields
+// them and are valid until its next step.
+type Entry struct {
+	Key   Key
+	Value []byte
+}
+
+// Range says what a scan covers: From (included) to To (excluded), in
+// ascending order, or in descending order with Reverse. A nil bound is open.
+type Range struct {
+	From, To Key
+	Reverse  bool
+}
+
+// Prefix is the range of every key that begins with k.
+func Prefix(k Key) Range { return Range{From: k, To: k.After()} }
+
+// Scan yields the entries of a range as they are at the time of the call. An
+// error ends the scan and is the last thing it yields.
+func (s *Store) Scan(r Range) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: r.From, UpperBound: r.To})
+		if err != nil {
+			yield(Entry{}, fmt.Errorf("store: scan: %w", err))
+			return
+		}
+		defer it.Close()
+		start, step := it.First, it.Next
+		if r.Reverse {
+			start, step = it.Last, it.Prev
+		}
+		for ok := start(); ok; ok = step() {
+			if !yield(Entry{Key: it.Key(), Value: it.Value()}, nil) {
+				return
+			}
+		}
+		if err := it.Error(); err != nil {
+			yield(Entry{}, fmt.Errorf("store: scan: %w", err))
+		}
+	}
+}
+
+// NewBatch begins a batch. It belongs to one goroutine, and must be ended by
+// Commit or Discard.
+func (s *Store) NewBatch() *Batch { return &Batch{b: s.db.NewBatch()} }
+
+// Batch is a list of writes that become visible, and durable, all together.
+type Batch struct {
+	b *pebble.Batch
+}
+
+// Set writes value at key. Both are copied.
+func (b *Batch) Set(key Key, value []byte) { must(b.b.Set(key, value, nil)) }
+
+// Delete removes key; removing what is not there is not an error.
+func (b *Batch) Delete(key Key) { must(b.b.Delete(key, nil)) }
+
+// DeleteRange removes every key from from (included) to to (excluded).
+func (b *Batch) DeleteRange(from, to Key) { must(b.b.DeleteRange(from, to, nil)) }
+
+// Empty reports whether the batch holds no write.
+func (b *Batch) Empty() bool { return b.b.Empty() }
+
+// Commit applies the batch and returns once it is durable. An error means
+// that nothing may be acknowledged; the batch is ended either way.
+func (b *Batch) Commit() error {
+	if err := b.b.Commit(pebble.Sync); err != nil {
+		return fmt.Errorf("store: commit: %w", err)
+	}
+	return b.b.Close()
+}
+
+// Discard ends the batch without applying it.
+func (b *Batch) Discard() { _ = b.b.Close() }
+
+// must turns what cannot happen (a write to a batch fails only when the batch
+// is already ended) into a panic rather than an error at every call.
+func must(err error) {
+	if err != nil {
+		panic(fmt.Sprintf("store: write to an ended batch: %v", err))
+	}
+}
+
+// silent drops Pebble's progress messages: its errors are returned by calls.
+type silent struct{}
+
+func (silent) Infof(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(format string, args ...any) {
+	// Pebble calls this when it cannot go on (its directory was removed, the
+	// disk is full). Stopping is the only way not to acknowledge what is lost.
+	fmt.Fprintf(os.Stderr, "penstock: the local store failed: "+format+"\n", args...)
+	os.Exit(1)
+}
