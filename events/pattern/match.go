@@ -85,7 +85,7 @@ func multiply(a, b []clause) ([]clause, error) {
 // the number of elements and does not multiply from array to array. Absence is judged within the choice, as Event Ruler
 // does: a leaf that sorts before the first value found under an array must be absent from all elements of it.
 func (c clause) match(e Event) bool {
-	var buffers [2][4][]place // two choices or less need no allocation
+	var buffers [2][4][]place // up to four choices need no allocation
 	choices := append(buffers[0][:0], nil)
 	next := buffers[1][:0]
 	for i, l := range c {

@@ -30,7 +30,7 @@ import (
 // A Pattern is a parsed event pattern. It is immutable, and safe for concurrent use. Only Parse makes one.
 type Pattern struct {
 	source  string   // compact JSON
-	root    *node    // the pattern as it is written
+	root    *node    // the pattern as it is written, for what walks its fields
 	clauses []clause // the same, with every $or multiplied out: an event matches when one clause does
 }
 

@@ -1,0 +1,74 @@
+package manifest
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/penstock-dev/penstock/infra/names"
+)
+
+// maxEnvironmentBytes is what Lambda takes for all variables of a function
+// together ("Lambda quotas").
+const maxEnvironmentBytes = 4 << 10
+
+// Check returns every fault that functions have in one environment, joined: a
+// composed name that is too long for AWS, two resources that would have the
+// same name, environment variables that exceed what Lambda takes.
+func Check(functions []Function, n names.Names) error {
+	var faults []error
+	taken := map[string]string{} // resource → the function or subscription that has it
+	claim := func(kind, name, owner string) {
+		// Case makes no difference, since folders and files bear these names too.
+		key := kind + strings.ToLower(name)
+		if other, ok := taken[key]; ok {
+			faults = append(faults, fmt.Errorf("%s and %s would both have the %s %q: rename one", other, owner, kind, name))
+		}
+		taken[key] = owner
+	}
+	for i := range functions {
+		f := &functions[i]
+		var subs []string
+		claim("function", n.Function(f.Name), fmt.Sprintf("function %q", f.Name))
+		for _, s := range f.Subscriptions {
+			subs = append(subs, s.Name)
+			owner := fmt.Sprintf("subscription %q of function %q", s.Name, f.Name)
+			for _, queue := range []string{n.Queue(f.Name, s.Name), n.DLQ(f.Name, s.Name), n.RuleDLQ(f.Name, s.Name)} {
+				claim("queue", queue, owner)
+			}
+		}
+		for _, fault := range split(n.Check(f.Name, subs...)) {
+			faults = append(faults, fmt.Errorf("function %q: %w", f.Name, fault))
+		}
+		size := 0
+		for name, value := range f.Environment(n) {
+			size += len(name) + len(value)
+		}
+		if size > maxEnvironmentBytes {
+			faults = append(faults, fmt.Errorf("function %q: its variables, with those that Penstock sets, have %d bytes, Lambda takes %d: move the large ones to a secret or a table",
+				f.Name, size, maxEnvironmentBytes))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Environment returns all environment variables that the function is given: its
+// own, and those that Penstock sets.
+func (f *Function) Environment(n names.Names) map[string]string {
+	env := map[string]string{
+		names.VarApp:      n.App,
+		names.VarEnv:      n.Env,
+		names.VarFunction: f.Name,
+	}
+	if f.UsesSessions() {
+		env[names.VarOutboxTable] = n.Table(names.OutboxTable)
+		env[names.VarIdempotencyTable] = n.Table(names.IdempotencyTable)
+	}
+	for table := range f.Tables {
+		env[names.TableVar(table)] = n.Table(table)
+	}
+	for name, value := range f.Variables {
+		env[name] = value
+	}
+	return env
+}

@@ -1,0 +1,153 @@
+// Package manifest reads what a project declares about its infrastructure:
+//
+//   - functions/<name>/function.json, a function's manifest: the one source of
+//     its settings, subscriptions and permissions;
+//   - infra/tables.json, the tables that a manifest may name;
+//   - infra/environments.json, what differs between environments.
+//
+// All three are read strictly. A field that is not known, a value out of range
+// and a name that does not exist are errors, which name the file, the thing,
+// the value and the way out; every fault of a project is reported at once.
+//
+// The CDK app provisions from these files; the command reads and edits them.
+// This package knows nothing of the CDK.
+package manifest
+
+import (
+	"encoding/json"
+	"strings"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Function is a function's manifest. A value that Load or Parse returned has
+// its defaults filled in.
+type Function struct {
+	// Dir is the function's folder in the project, such as
+	// "functions/withdrawal-fee". It is where the file was, not in it.
+	Dir string `json:"-"`
+
+	// Name is the function's short name, the same as its folder's: letters,
+	// digits and hyphens, beginning with a letter.
+	Name string `json:"name"`
+
+	// Description says what the function does, in up to 256 characters.
+	Description string `json:"description,omitempty"`
+
+	// MemoryMB is 128 to 10240; default 256. CPU grows with it.
+	MemoryMB int `json:"memoryMB"`
+
+	// TimeoutSeconds is how long one batch may take: 1 to 900; default 30.
+	TimeoutSeconds int `json:"timeoutSeconds"`
+
+	// MaxConcurrency is how many batches of each subscription are handled at
+	// once: 2 to 1000, as Lambda allows for a mapping; default 10. There is no
+	// "unlimited": one busy subscription would take the concurrency of the
+	// whole account, and every other function would be throttled.
+	MaxConcurrency int `json:"maxConcurrency"`
+
+	// Secrets names the secrets that the function may read.
+	Secrets []string `json:"secrets,omitempty"`
+
+	// Publishes lists the event types that the function may publish, as
+	// "source/NAME". It can enqueue no other.
+	Publishes []string `json:"publishes,omitempty"`
+
+	// Tables says which tables of tables.json the function may use, and how.
+	Tables map[string]Access `json:"tables,omitempty"`
+
+	// Variables are the function's environment variables, besides those that
+	// Penstock sets.
+	Variables map[string]string `json:"variables,omitempty"`
+
+	// Subscriptions are the event types that the function receives. A function
+	// without any is called by name only.
+	Subscriptions []Subscription `json:"subscriptions,omitempty"`
+}
+
+// Access is what a function may do with a table.
+type Access string
+
+const (
+	Read      Access = "read"      // get, query and scan items
+	ReadWrite Access = "readWrite" // and put, update and delete them
+)
+
+// Subscription is one function receiving one event type.
+type Subscription struct {
+	// Name is unique in the function: letters, digits and hyphens, beginning
+	// with a letter.
+	Name string `json:"name"`
+
+	// Event is the type received, as "source/NAME".
+	Event string `json:"event"`
+
+	// Filter narrows the events received: an event pattern over the event's
+	// detail, whose fields are "metadata" and "data". Empty: all of the type.
+	Filter json.RawMessage `json:"filter,omitempty"`
+
+	// BatchSize is the most events that one batch holds: 1 to 10,000; default
+	// 500. A batch also stays below 6 MB.
+	BatchSize int `json:"batchSize"`
+
+	// BatchWindowSeconds is how long Lambda waits for a batch to fill: 0 to
+	// 300; default 1, the least that Lambda takes for more than 10 events.
+	BatchWindowSeconds int `json:"batchWindowSeconds"`
+
+	// MaxReceiveCount is how often an event is received before it goes to the
+	// DLQ: 1 to 1000; default 5.
+	MaxReceiveCount int `json:"maxReceiveCount"`
+
+	// Enabled says whether events are delivered; false leaves them in the
+	// queue. Unset leaves the mapping as it is, so that a deployment does not
+	// undo what a person or the breaker did; a new one begins enabled.
+	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
+func (f *Function) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain Function
+	*f = Function{Dir: f.Dir, MemoryMB: 256, TimeoutSeconds: 30, MaxConcurrency: 10}
+	return jsonv2.UnmarshalDecode(dec, (*plain)(f))
+}
+
+// UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
+func (s *Subscription) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain Subscription
+	*s = Subscription{BatchSize: 500, BatchWindowSeconds: 1, MaxReceiveCount: 5}
+	return jsonv2.UnmarshalDecode(dec, (*plain)(s))
+}
+
+// UsesSessions reports whether the function writes in transactions that may
+// carry events, and so is given the outbox and the deduplication marks.
+func (f *Function) UsesSessions() bool { return len(f.Publishes) > 0 || len(f.Tables) > 0 }
+
+// Source is the module that announces the event: the part before the slash.
+func (s *Subscription) Source() string {
+	source, _, _ := strings.Cut(s.Event, "/")
+	return source
+}
+
+// DetailType is the event's name: the part behind the slash.
+func (s *Subscription) DetailType() string {
+	_, name, _ := strings.Cut(s.Event, "/")
+	return name
+}
+
+// Pattern is the event pattern of the subscription's rule, as JSON: its event
+// type, and the filter over the event's detail.
+func (s *Subscription) Pattern() []byte {
+	pattern := map[string]any{
+		"source":      []string{s.Source()},
+		"detail-type": []string{s.DetailType()},
+	}
+	if s.Filter != nil {
+		pattern["detail"] = s.Filter
+	}
+	data, err := json.Marshal(pattern)
+	if err != nil {
+		panic(err) // a filter that was decoded is JSON
+	}
+	return data
+}

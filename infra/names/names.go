@@ -1,0 +1,137 @@
+// Package names holds the name of every resource, in one place.
+//
+// An application and an environment name everything: what belongs to all
+// functions is `<app>-<env>-…`, a function is `<app>-<env>-<function>`, and its
+// subscription's queue is `<app>-<env>-<function>-<subscription>`. Stacks,
+// the command and the local environment refer to each other's resources by
+// these names alone, so a name is composed here and nowhere else.
+//
+// The package is a leaf: it imports the standard library and no more.
+package names
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// The stacks that an environment has besides one a function. No function may
+// bear their names, nor those of Penstock's own programs; see Reserved.
+const (
+	BusStack        = "bus"
+	DataStack       = "data"
+	OperationsStack = "operations"
+)
+
+// OutboxRelay is the program that moves committed events from the outbox table
+// to the bus, as a function's short name.
+const OutboxRelay = "outbox-relay"
+
+// The tables that Penstock itself keeps, as Names.Table takes them. No table
+// of tables.json may bear their names.
+const (
+	OutboxTable      = "outbox"      // events that are committed and not yet on the bus
+	IdempotencyTable = "idempotency" // marks of what was already done
+)
+
+// Names composes the names of one environment's resources. The zero value
+// names nothing; use New.
+type Names struct {
+	App string // the application, such as "penstock"
+	Env string // the environment, such as "local" or "prod"
+}
+
+// New returns the names of application app in environment env.
+func New(app, env string) Names { return Names{App: app, Env: env} }
+
+// Bus is the event bus.
+func (n Names) Bus() string { return n.App + "-" + n.Env }
+
+// Stack is the stack of a part: BusStack, DataStack, OperationsStack, or a
+// function's short name.
+func (n Names) Stack(part string) string { return n.Bus() + "-" + part }
+
+// Function is a Lambda function, by its short name.
+func (n Names) Function(fn string) string { return n.Bus() + "-" + fn }
+
+// LogGroup is where Lambda writes what a function prints.
+func (n Names) LogGroup(fn string) string { return "/aws/lambda/" + n.Function(fn) }
+
+// Rule is the EventBridge rule of a subscription.
+func (n Names) Rule(fn, sub string) string { return n.Function(fn) + "-" + sub }
+
+// Queue is where a subscription's events wait for their function.
+func (n Names) Queue(fn, sub string) string { return n.Function(fn) + "-" + sub }
+
+// DLQ is where an event goes that a function failed to handle too often.
+func (n Names) DLQ(fn, sub string) string { return n.Queue(fn, sub) + "-dlq" }
+
+// RuleDLQ is where an event goes that EventBridge could not put into the queue.
+func (n Names) RuleDLQ(fn, sub string) string { return n.Queue(fn, sub) + "-rule-dlq" }
+
+// Table is a DynamoDB table: OutboxTable, IdempotencyTable, or one of tables.json.
+func (n Names) Table(name string) string { return n.Bus() + "-" + name }
+
+// Secret is a secret's name in Secrets Manager.
+func (n Names) Secret(name string) string { return n.App + "/" + n.Env + "/" + name }
+
+// Parameter is a parameter in Systems Manager; path is "bus/name" or "bus/arn".
+func (n Names) Parameter(path string) string { return "/" + n.App + "/" + n.Env + "/" + path }
+
+// Export is the name under which a stack exports a value to other teams'
+// stacks; value is "bus-name" or "bus-arn".
+func (n Names) Export(value string) string { return n.Bus() + "-" + value }
+
+// Reserved reports whether fn names a stack or a program of Penstock's own, so
+// that no function may bear it.
+func Reserved(fn string) bool {
+	switch fn {
+	case BusStack, DataStack, OperationsStack, OutboxRelay:
+		return true
+	}
+	return false
+}
+
+// Both become parts of names that must be lower case, and of each other's.
+var part = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
+
+// Validate returns what is wrong with the application's and the environment's
+// names, joined: each is lower-case letters, digits and hyphens, begins with a
+// letter and does not end with a hyphen.
+func (n Names) Validate() error {
+	var faults []error
+	check := func(kind, name string) {
+		if !part.MatchString(name) {
+			faults = append(faults, fmt.Errorf("%s name %q must be lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen", kind, name))
+		}
+	}
+	check("application", n.App)
+	check("environment", n.Env)
+	return errors.Join(faults...)
+}
+
+// The longest names that AWS takes, in characters.
+const (
+	maxFunction = 64 // Lambda, CreateFunction
+	maxRule     = 64 // EventBridge, PutRule
+	maxQueue    = 80 // SQS, CreateQueue
+)
+
+// Check returns an error for each name of function fn and its subscriptions
+// that is longer than AWS takes, joined; nil if all fit.
+func (n Names) Check(fn string, subs ...string) error {
+	var faults []error
+	check := func(kind, name string, limit int) {
+		if len(name) > limit {
+			faults = append(faults, fmt.Errorf("%s name %q has %d characters, AWS takes %d: shorten the name of the application, environment, function or subscription",
+				kind, name, len(name), limit))
+		}
+	}
+	check("Lambda function", n.Function(fn), maxFunction)
+	for _, sub := range subs {
+		check("rule", n.Rule(fn, sub), maxRule)
+		// The longest of a subscription's three queues stands for all.
+		check("queue", n.RuleDLQ(fn, sub), maxQueue)
+	}
+	return errors.Join(faults...)
+}

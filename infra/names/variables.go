@@ -1,0 +1,40 @@
+package names
+
+import "strings"
+
+// The environment variables that a function is given: the contract between
+// infra, which sets them, and the functions, which read them. A manifest's own
+// "variables" may not begin with VarPrefix.
+const (
+	// VarPrefix begins every variable that Penstock sets.
+	VarPrefix = "PENSTOCK_"
+
+	// VarApp is the application's name. Every function has it.
+	VarApp = "PENSTOCK_APP"
+
+	// VarEnv is the environment's name. Every function has it.
+	VarEnv = "PENSTOCK_ENV"
+
+	// VarFunction is the function's short name, such as "withdrawal-fee".
+	// Every function has it.
+	VarFunction = "PENSTOCK_FUNCTION"
+
+	// VarBus is the event bus's name. Only the programs that put events on the
+	// bus have it: a function publishes by way of the outbox.
+	VarBus = "PENSTOCK_BUS"
+
+	// VarOutboxTable is the outbox table's name. The relay has it, and each
+	// function whose manifest has "publishes" or "tables".
+	VarOutboxTable = "PENSTOCK_OUTBOX_TABLE"
+
+	// VarIdempotencyTable is the name of the table of deduplication marks.
+	// Each function has it whose manifest has "publishes" or "tables".
+	VarIdempotencyTable = "PENSTOCK_IDEMPOTENCY_TABLE"
+)
+
+// TableVar is the environment variable that holds a table's name, for each of
+// the "tables" of a function's manifest: PENSTOCK_TABLE_SAVINGS_LEDGER for
+// "savings-ledger".
+func TableVar(table string) string {
+	return "PENSTOCK_TABLE_" + strings.ToUpper(strings.ReplaceAll(table, "-", "_"))
+}

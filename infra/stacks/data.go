@@ -1,0 +1,120 @@
+package stacks
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/penstock-dev/penstock/infra/manifest"
+	"github.com/penstock-dev/penstock/infra/names"
+)
+
+// Data is the stack of all tables, and of the relay that empties the outbox.
+// Tables are billed by request and encrypted with DynamoDB's own key.
+type Data struct {
+	Stack awscdk.Stack
+
+	// Outbox holds events that are committed and not yet on the bus. Nothing
+	// in it ever expires: the relay deletes what it has sent, and no one else.
+	Outbox awsdynamodb.Table
+
+	// Idempotency holds deduplication marks, which expire.
+	Idempotency awsdynamodb.Table
+
+	// Tables are those of infra/tables.json, by their short names.
+	Tables map[string]awsdynamodb.Table
+
+	// Relay is the program that moves events from the outbox to the bus.
+	Relay *Program
+}
+
+func newData(p *project, tables manifest.Tables) *Data {
+	d := &Data{Stack: p.newStack(names.DataStack), Tables: map[string]awsdynamodb.Table{}}
+	d.Outbox = p.newTable(d.Stack, "Outbox", names.OutboxTable, &awsdynamodb.TableProps{
+		PartitionKey: stringKey("pk"),
+		Stream:       awsdynamodb.StreamViewType_NEW_IMAGE,
+	})
+	d.Idempotency = p.newTable(d.Stack, "Idempotency", names.IdempotencyTable, &awsdynamodb.TableProps{
+		PartitionKey:        stringKey("pk"),
+		TimeToLiveAttribute: jsii.String("expires"),
+	})
+	for _, name := range slices.Sorted(maps.Keys(tables)) {
+		props := &awsdynamodb.TableProps{PartitionKey: stringKey(tables[name].PartitionKey)}
+		if sortKey := tables[name].SortKey; sortKey != "" {
+			props.SortKey = stringKey(sortKey)
+		}
+		d.Tables[name] = p.newTable(d.Stack, "Table-"+name, name, props)
+	}
+	d.Relay = newRelay(p, d)
+	return d
+}
+
+// newTable completes props with what all tables have, and what the environment
+// says of them.
+func (p *project) newTable(stack awscdk.Stack, id, name string, props *awsdynamodb.TableProps) awsdynamodb.Table {
+	env := p.props.Env
+	props.TableName = jsii.String(p.names.Table(name))
+	props.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
+	props.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
+	if env.RemovalProtection {
+		props.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
+		props.DeletionProtection = jsii.Bool(true)
+	}
+	if env.PointInTimeRecovery {
+		props.PointInTimeRecoverySpecification = &awsdynamodb.PointInTimeRecoverySpecification{
+			PointInTimeRecoveryEnabled: jsii.Bool(true),
+		}
+	}
+	return awsdynamodb.NewTable(stack, &id, props)
+}
+
+func stringKey(name string) *awsdynamodb.Attribute {
+	return &awsdynamodb.Attribute{Name: &name, Type: awsdynamodb.AttributeType_STRING}
+}
+
+// newRelay adds the program that sends what is inserted into the outbox. It
+// reads the table's stream from its beginning and never gives up: a record that
+// was not sent is retried until the stream itself forgets it, after a day, and
+// the item stays in the table even then.
+func newRelay(p *project, d *Data) *Program {
+	outbox := tableARN(p.names.Table(names.OutboxTable))
+	relay := newProgram(p, d.Stack, "Relay", program{
+		name:           names.OutboxRelay,
+		description:    "Moves committed events from the outbox to the bus",
+		code:           names.SystemPackages + names.OutboxRelay,
+		memoryMB:       256,
+		timeoutSeconds: 60,
+		environment: map[string]string{
+			names.VarApp:         p.names.App,
+			names.VarEnv:         p.names.Env,
+			names.VarFunction:    names.OutboxRelay,
+			names.VarBus:         p.names.Bus(),
+			names.VarOutboxTable: p.names.Table(names.OutboxTable),
+		},
+		policy: []statement{
+			{actions: []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}, resources: []*string{d.Outbox.TableStreamArn()}},
+			{actions: []string{"dynamodb:BatchWriteItem"}, resources: []*string{outbox}},
+			{actions: []string{"events:PutEvents"}, resources: []*string{busARN(p.names.Bus())}},
+		},
+	})
+	awslambda.NewCfnEventSourceMapping(d.Stack, jsii.String("RelayMapping"), &awslambda.CfnEventSourceMappingProps{
+		FunctionName:                   relay.Lambda.FunctionName(),
+		EventSourceArn:                 d.Outbox.TableStreamArn(),
+		StartingPosition:               jsii.String("TRIM_HORIZON"),
+		BatchSize:                      jsii.Number(1000),
+		MaximumBatchingWindowInSeconds: jsii.Number(0),
+		// The relay's own deletions are in the stream as well.
+		FilterCriteria: &awslambda.CfnEventSourceMapping_FilterCriteriaProperty{
+			Filters: []any{&awslambda.CfnEventSourceMapping_FilterProperty{Pattern: jsii.String(`{"eventName":["INSERT"]}`)}},
+		},
+		FunctionResponseTypes:      jsii.Strings("ReportBatchItemFailures"),
+		BisectBatchOnFunctionError: jsii.Bool(true),
+		MaximumRetryAttempts:       jsii.Number(-1), // without limit
+		MaximumRecordAgeInSeconds:  jsii.Number(-1), // without limit
+	})
+	return relay
+}

@@ -1,0 +1,100 @@
+package stacks
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+
+	"github.com/penstock-dev/penstock/infra/manifest"
+	"github.com/penstock-dev/penstock/infra/names"
+)
+
+// Function is the stack of one function. An adopter extends it like any other
+// construct: add resources to Stack, a statement to Role, a variable to Lambda.
+type Function struct {
+	*Program
+
+	Stack         awscdk.Stack
+	Manifest      *manifest.Function
+	Subscriptions map[string]*Subscription // by name
+}
+
+func newFunction(p *project, m *manifest.Function) *Function {
+	f := &Function{
+		Stack:         p.newStack(m.Name),
+		Manifest:      m,
+		Subscriptions: map[string]*Subscription{},
+	}
+	f.Program = newProgram(p, f.Stack, "Function", program{
+		name:           m.Name,
+		description:    m.Description,
+		code:           m.Dir,
+		memoryMB:       m.MemoryMB,
+		timeoutSeconds: m.TimeoutSeconds,
+		environment:    m.Environment(p.names),
+		policy:         permissions(p.names, m),
+	})
+	for i := range m.Subscriptions {
+		s := newSubscription(p, f, &m.Subscriptions[i])
+		f.Subscriptions[s.Manifest.Name] = s
+	}
+	return f
+}
+
+// What a function may do with a table, by the access in its manifest.
+var (
+	readActions  = []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"}
+	writeActions = []string{"dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem", "dynamodb:UpdateItem"}
+)
+
+// permissions derives a function's policy from its manifest: nothing that the
+// manifest does not name, and no action or resource "*".
+func permissions(n names.Names, m *manifest.Function) []statement {
+	var policy []statement
+	if len(m.Subscriptions) > 0 {
+		var queues []*string
+		for _, s := range m.Subscriptions {
+			queues = append(queues, queueARN(n.Queue(m.Name, s.Name)))
+		}
+		// Lambda, "Configuring an execution role" for Amazon SQS.
+		policy = append(policy, statement{
+			actions:   []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+			resources: queues,
+		})
+	}
+	if len(m.Publishes) > 0 {
+		// An outbox key begins with the event's type, so a function can enqueue
+		// no type but those that it declares.
+		var keys []string
+		for _, event := range m.Publishes {
+			keys = append(keys, event+"#*")
+		}
+		policy = append(policy, statement{
+			actions:    []string{"dynamodb:PutItem"},
+			resources:  []*string{tableARN(n.Table(names.OutboxTable))},
+			conditions: map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": keys}},
+		})
+	}
+	if m.UsesSessions() {
+		policy = append(policy, statement{
+			actions:   []string{"dynamodb:PutItem"},
+			resources: []*string{tableARN(n.Table(names.IdempotencyTable))},
+		})
+	}
+	for _, table := range slices.Sorted(maps.Keys(m.Tables)) {
+		actions := readActions
+		if m.Tables[table] == manifest.ReadWrite {
+			actions = slices.Sorted(slices.Values(slices.Concat(readActions, writeActions)))
+		}
+		policy = append(policy, statement{actions: actions, resources: []*string{tableARN(n.Table(table))}})
+	}
+	if len(m.Secrets) > 0 {
+		var secrets []*string
+		for _, secret := range m.Secrets {
+			secrets = append(secrets, secretARN(n.Secret(secret)))
+		}
+		policy = append(policy, statement{actions: []string{"secretsmanager:GetSecretValue"}, resources: secrets})
+	}
+	return policy
+}

@@ -1,0 +1,96 @@
+package stacks
+
+import (
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/penstock-dev/penstock/infra/names"
+)
+
+// Program is a Go program on Lambda, a function's or one of Penstock's own,
+// with the log group that it writes to and the role that it runs as.
+type Program struct {
+	Lambda   awslambda.Function
+	Role     awsiam.Role
+	LogGroup awslogs.LogGroup
+}
+
+// program is what one Program is made from.
+type program struct {
+	name           string // short
+	description    string
+	code           string // the value of names.CodeMetadata
+	memoryMB       int
+	timeoutSeconds int
+	environment    map[string]string
+	policy         []statement // besides writing to its log group
+}
+
+// statement allows a program's role some actions on some resources.
+type statement struct {
+	actions    []string
+	resources  []*string
+	conditions map[string]any
+}
+
+func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
+	logGroup := p.names.LogGroup(f.name)
+	logs := awslogs.NewLogGroup(stack, jsii.String(id+"Logs"), &awslogs.LogGroupProps{
+		LogGroupName:  &logGroup,
+		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
+	})
+	// The CDK's own property is an enumeration, which has no number to read.
+	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(p.props.Env.LogRetentionDays))
+	role := awsiam.NewRole(stack, jsii.String(id+"Role"), &awsiam.RoleProps{
+		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
+		InlinePolicies: &map[string]awsiam.PolicyDocument{
+			f.name: policyDocument(append(f.policy, statement{
+				actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+				resources: []*string{logStreamsARN(logGroup)},
+			})),
+		},
+	})
+	dir, err := p.props.Build(f.code)
+	if err != nil {
+		panic(err)
+	}
+	environment := map[string]*string{}
+	for name, value := range f.environment {
+		environment[name] = &value
+	}
+	lambda := awslambda.NewFunction(stack, jsii.String(id), &awslambda.FunctionProps{
+		FunctionName: jsii.String(p.names.Function(f.name)),
+		Description:  optional(f.description),
+		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
+		Architecture: awslambda.Architecture_ARM_64(),
+		Handler:      jsii.String("bootstrap"),
+		Code:         awslambda.Code_FromAsset(&dir, nil),
+		MemorySize:   jsii.Number(f.memoryMB),
+		Timeout:      seconds(f.timeoutSeconds),
+		Environment:  &environment,
+		Role:         role,
+		LogGroup:     logs,
+	})
+	resource := lambda.Node().DefaultChild().(awslambda.CfnFunction)
+	resource.AddMetadata(jsii.String(names.CodeMetadata), f.code)
+	resource.AddMetadata(jsii.String(names.FunctionMetadata), f.name)
+	return &Program{Lambda: lambda, Role: role, LogGroup: logs}
+}
+
+func policyDocument(statements []statement) awsiam.PolicyDocument {
+	var all []awsiam.PolicyStatement
+	for _, s := range statements {
+		props := &awsiam.PolicyStatementProps{Actions: jsii.Strings(s.actions...), Resources: &s.resources}
+		if s.conditions != nil {
+			props.Conditions = &s.conditions
+		}
+		all = append(all, awsiam.NewPolicyStatement(props))
+	}
+	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &all})
+}
+
+func seconds(n int) awscdk.Duration { return awscdk.Duration_Seconds(jsii.Number(n)) }
+func days(n int) awscdk.Duration    { return awscdk.Duration_Days(jsii.Number(n)) }

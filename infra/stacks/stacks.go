@@ -1,0 +1,159 @@
+// Package stacks provisions a project on AWS with the CDK.
+//
+// An environment has a bus stack, a data stack, and one stack for each function,
+// so that a change of one function never moves its neighbours:
+//
+//	<app>-<env>-bus         the event bus; its name and ARN as parameters and exports
+//	<app>-<env>-data        the outbox and its relay, deduplication marks, tables.json
+//	<app>-<env>-<function>  program, role, log group; of each subscription the
+//	                        rule, queue, DLQs and event source mapping
+//
+// They are deployed in this order. They refer to each other by the names of
+// package names alone, never by CloudFormation exports, which would lock them
+// together. Everything a function has, its permissions included, follows from
+// its manifest.
+//
+// The templates are plain: no custom resource, no helper function of the CDK's,
+// no policy that the CDK derived. What stands in a template, a line here wrote.
+//
+// An adopter's whole CDK app is ten lines; see infra/main.go of Penstock's own
+// repository. Like the CDK's constructors, those of this package panic with an
+// error when something is wrong, which Exit prints plainly.
+package stacks
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/penstock-dev/penstock/infra/manifest"
+	"github.com/penstock-dev/penstock/infra/names"
+)
+
+// DefaultApp is the application's name where none is given.
+const DefaultApp = "penstock"
+
+// Props says what to provision.
+type Props struct {
+	// Root is the project: its functions, infra/tables.json and so on.
+	// Required; os.DirFS(".") in a CDK app, which the CDK starts in the root.
+	Root fs.FS
+
+	// App names the application, and so every resource: lower-case letters,
+	// digits and hyphens. Default DefaultApp.
+	App string
+
+	// Env is the environment; Environment reads it. Required.
+	Env manifest.Environment
+
+	// Build compiles the program of a function for Lambda. It takes the value
+	// that names.CodeMetadata has in the template, and returns the folder that
+	// holds the program as "bootstrap". Default: the go command, run in the
+	// working directory, which must be the project's root.
+	Build func(code string) (dir string, err error)
+}
+
+// Stacks are the stacks of one environment: those that all functions share, and
+// by way of Function each function's own.
+type Stacks struct {
+	Bus  *Bus
+	Data *Data
+
+	functions map[string]*Function
+}
+
+// New adds the stacks of an environment to a CDK app. It panics with an error
+// that joins every fault of the manifests and other files it reads.
+func New(app awscdk.App, props *Props) *Stacks {
+	p := *props
+	if p.App == "" {
+		p.App = DefaultApp
+	}
+	n := names.New(p.App, p.Env.Name)
+	functions, tables, err := load(p.Root, p.Env, n)
+	if err != nil {
+		panic(err)
+	}
+	if p.Build == nil {
+		p.Build = goBuild(filepath.Join(*app.Outdir(), "programs"))
+	}
+
+	in := &project{app: app, props: p, names: n}
+	s := &Stacks{functions: map[string]*Function{}}
+	s.Bus = newBus(in)
+	s.Data = newData(in, tables)
+	s.Data.Stack.AddStackDependency(s.Bus.Stack, nil)
+	for i := range functions {
+		f := newFunction(in, &functions[i])
+		f.Stack.AddStackDependency(s.Data.Stack, nil)
+		s.functions[f.Manifest.Name] = f
+	}
+	return s
+}
+
+// Function returns the construct of a function by its short name, to extend:
+// its stack, program, role and subscriptions. It panics if there is none.
+func (s *Stacks) Function(name string) *Function {
+	f, ok := s.functions[name]
+	if !ok {
+		panic(fmt.Errorf("no function %q: there is no %s/%s/%s", name, manifest.FunctionsDir, name, manifest.FileName))
+	}
+	return f
+}
+
+// load reads and checks all that the stacks are made of.
+func load(root fs.FS, env manifest.Environment, n names.Names) ([]manifest.Function, manifest.Tables, error) {
+	if err := n.Validate(); err != nil {
+		return nil, nil, err
+	}
+	if err := env.Validate(); err != nil {
+		return nil, nil, fmt.Errorf("environment %q: %w", env.Name, err)
+	}
+	tables, err := manifest.LoadTables(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	functions, err := manifest.Load(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	return functions, tables, manifest.Check(functions, n)
+}
+
+// A project is what every stack of New is made from.
+type project struct {
+	app   awscdk.App
+	props Props
+	names names.Names
+}
+
+// newStack makes the stack of a part: a shared one, or a function's.
+func (p *project) newStack(part string) awscdk.Stack {
+	env := p.props.Env
+	name := p.names.Stack(part)
+	synthesizer := &awscdk.DefaultStackSynthesizerProps{}
+	if env.Endpoint != "" {
+		// Nothing was bootstrapped behind an endpoint: no version to look up,
+		// and no bucket whose name holds the account and region.
+		synthesizer.GenerateBootstrapVersionRule = jsii.Bool(false)
+		synthesizer.FileAssetsBucketName = jsii.String(p.names.Bus() + "-assets")
+	}
+	return awscdk.NewStack(p.app, &name, &awscdk.StackProps{
+		StackName:             &name,
+		Env:                   &awscdk.Environment{Account: optional(env.Account), Region: optional(env.Region)},
+		TerminationProtection: &env.TerminationProtection,
+		AnalyticsReporting:    jsii.Bool(false), // no AWS::CDK::Metadata in the template
+		Synthesizer:           awscdk.NewDefaultStackSynthesizer(synthesizer),
+	})
+}
+
+// optional is nil for the empty string.
+func optional(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}

@@ -1,0 +1,160 @@
+package stacks
+
+import (
+	"encoding/json"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
+	"github.com/aws/constructs-go/constructs/v10"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/penstock-dev/penstock/infra/manifest"
+)
+
+// Subscription is one function receiving one event type:
+//
+//	bus ──▶ Rule ──▶ Queue ── Mapping ──▶ the function
+//	          │        └─ after MaxReceiveCount receives ──▶ DLQ
+//	          └─ what could not be put into the queue ─────▶ RuleDLQ
+//
+// An event waits 4 days in the queue; in the DLQs 14, since the age of a message
+// that was moved there counts from when it was first sent.
+type Subscription struct {
+	Manifest *manifest.Subscription
+	Rule     awsevents.CfnRule
+	Queue    awssqs.Queue
+	DLQ      awssqs.Queue
+	RuleDLQ  awssqs.Queue
+	Mapping  awslambda.CfnEventSourceMapping
+}
+
+const (
+	queueRetentionDays = 4
+	dlqRetentionDays   = 14
+
+	// EventBridge's own defaults, written out ("RetryPolicy"): for a day it
+	// tries to put an event into the queue, then the event goes to the RuleDLQ.
+	ruleRetrySeconds  = 24 * 60 * 60
+	ruleRetryAttempts = 185
+)
+
+func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscription {
+	scope := constructs.NewConstruct(f.Stack, jsii.String("Subscription-"+m.Name))
+	fn := f.Manifest.Name
+	s := &Subscription{Manifest: m}
+
+	s.DLQ = newQueue(scope, "DLQ", &awssqs.QueueProps{
+		QueueName:       jsii.String(p.names.DLQ(fn, m.Name)),
+		RetentionPeriod: days(dlqRetentionDays),
+	})
+	s.Queue = newQueue(scope, "Queue", &awssqs.QueueProps{
+		QueueName:       jsii.String(p.names.Queue(fn, m.Name)),
+		RetentionPeriod: days(queueRetentionDays),
+		// Lambda, "Creating and configuring an Amazon SQS event source mapping":
+		// six times the timeout plus the window, so that a batch which Lambda
+		// has throttled and tries again is still invisible to everyone else.
+		VisibilityTimeout: seconds(6*f.Manifest.TimeoutSeconds + m.BatchWindowSeconds),
+		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: s.DLQ, MaxReceiveCount: jsii.Number(m.MaxReceiveCount)},
+	})
+	s.RuleDLQ = newQueue(scope, "RuleDLQ", &awssqs.QueueProps{
+		QueueName:       jsii.String(p.names.RuleDLQ(fn, m.Name)),
+		RetentionPeriod: days(dlqRetentionDays),
+	})
+
+	bus, rule := p.names.Bus(), p.names.Rule(fn, m.Name)
+	allowRule(s.Queue, ruleARN(bus, rule))
+	allowRule(s.RuleDLQ, ruleARN(bus, rule))
+	s.Rule = awsevents.NewCfnRule(scope, jsii.String("Rule"), &awsevents.CfnRuleProps{
+		Name:         &rule,
+		EventBusName: &bus,
+		EventPattern: eventPattern(m),
+		State:        jsii.String("ENABLED"), // a pause disables the mapping, never the rule
+		Targets: []any{&awsevents.CfnRule_TargetProperty{
+			Id:               jsii.String("queue"),
+			Arn:              s.Queue.QueueArn(),
+			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: s.RuleDLQ.QueueArn()},
+			RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
+				MaximumEventAgeInSeconds: jsii.Number(ruleRetrySeconds),
+				MaximumRetryAttempts:     jsii.Number(ruleRetryAttempts),
+			},
+		}},
+	})
+	// A rule that is there before it may send loses events: to EventBridge a
+	// queue that refuses is no reason to try again.
+	s.Rule.AddResourceDependency(policyOf(s.Queue), nil)
+	s.Rule.AddResourceDependency(policyOf(s.RuleDLQ), nil)
+
+	props := &awslambda.CfnEventSourceMappingProps{
+		FunctionName:                   f.Lambda.FunctionName(),
+		EventSourceArn:                 s.Queue.QueueArn(),
+		BatchSize:                      jsii.Number(m.BatchSize),
+		MaximumBatchingWindowInSeconds: jsii.Number(m.BatchWindowSeconds),
+		FunctionResponseTypes:          jsii.Strings("ReportBatchItemFailures"),
+		ScalingConfig: &awslambda.CfnEventSourceMapping_ScalingConfigProperty{
+			MaximumConcurrency: jsii.Number(f.Manifest.MaxConcurrency),
+		},
+	}
+	if m.Enabled != nil && !*m.Enabled {
+		// Only ever false: a template that said true would undo the breaker, or
+		// a person, at the next deployment.
+		props.Enabled = jsii.Bool(false)
+	}
+	s.Mapping = awslambda.NewCfnEventSourceMapping(scope, jsii.String("Mapping"), props)
+	return s
+}
+
+// eventPattern is the subscription's event pattern as the CDK takes it.
+func eventPattern(m *manifest.Subscription) any {
+	var pattern any
+	if err := json.Unmarshal(m.Pattern(), &pattern); err != nil {
+		panic(err)
+	}
+	return withNulls(pattern)
+}
+
+// withNulls replaces each null in a JSON value by the CDK's own, which leaves
+// out a null that comes from another language.
+func withNulls(value any) any {
+	switch value := value.(type) {
+	case nil:
+		return awscdk.JsonNull_INSTANCE()
+	case []any:
+		for i := range value {
+			value[i] = withNulls(value[i])
+		}
+	case map[string]any:
+		for key := range value {
+			value[key] = withNulls(value[key])
+		}
+	}
+	return value
+}
+
+// newQueue makes a queue that is encrypted with SQS's own key and takes no
+// request without TLS.
+func newQueue(scope constructs.Construct, id string, props *awssqs.QueueProps) awssqs.Queue {
+	props.Encryption = awssqs.QueueEncryption_SQS_MANAGED
+	props.EnforceSSL = jsii.Bool(true)
+	props.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
+	return awssqs.NewQueue(scope, &id, props)
+}
+
+// allowRule lets one rule send to a queue, and no other of EventBridge's rules,
+// in this account or another.
+func allowRule(queue awssqs.Queue, rule *string) {
+	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
+		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
+		Actions:    jsii.Strings("sqs:SendMessage"),
+		Resources:  &[]*string{queue.QueueArn()},
+		Conditions: &map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": rule}},
+	}))
+}
+
+// policyOf is the resource of a queue's policy.
+func policyOf(queue awssqs.Queue) awscdk.CfnResource {
+	policy := queue.Node().FindChild(jsii.String("Policy"))
+	return policy.Node().DefaultChild().(awscdk.CfnResource)
+}
