@@ -39,8 +39,8 @@ func Describe[T Event](opts ...DescribeOption) Description {
 }
 
 // NewCatalogue makes a catalogue. It panics for an invalid or repeated type, a
-// repeated code, and a sample of another type: mistakes that every program
-// that imports the catalogue would otherwise carry.
+// negative or repeated code, and a sample of another type: mistakes that every
+// program that imports the catalogue would otherwise carry.
 func NewCatalogue(descriptions ...Description) *Catalogue {
 	types, codes := map[Type]bool{}, map[int]Type{}
 	for _, d := range descriptions {
@@ -53,6 +53,9 @@ func NewCatalogue(descriptions ...Description) *Catalogue {
 		types[d.Type] = true
 		if d.Sample == nil || d.Sample.EventType() != d.Type {
 			panic(fmt.Sprintf("catalogue: the sample of %s is not of that type", d.Type))
+		}
+		if d.Code < 0 {
+			panic(fmt.Sprintf("catalogue: the code of %s is %d: must be positive", d.Type, d.Code))
 		}
 		if other, taken := codes[d.Code]; taken && d.Code != 0 {
 			panic(fmt.Sprintf("catalogue: %s and %s have the same code %d", other, d.Type, d.Code))

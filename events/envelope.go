@@ -76,11 +76,15 @@ type Entry struct {
 const MaxEntryBytes = 1<<20 - 64<<10
 
 // Entry encodes a stamped event. It fails for data that JSON cannot express,
-// for an invalid type, and for an event of more than MaxEntryBytes.
+// for an invalid type, for an Envelope that Stamp has not made (it has no id),
+// and for an event of more than MaxEntryBytes.
 func (e Envelope) Entry() (Entry, error) {
 	t := e.EventType()
 	if err := t.Validate(); err != nil {
 		return Entry{}, err
+	}
+	if e.ID == "" {
+		return Entry{}, fmt.Errorf("event %s has no id: make envelopes with Stamp", t)
 	}
 	detail, err := json.Marshal(struct {
 		Metadata Metadata `json:"metadata"`

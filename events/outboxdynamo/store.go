@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/outbox"
@@ -57,6 +58,10 @@ func Decode(key string, details []string) (outbox.Message, error) {
 // BatchWriteItem takes 25 requests ("BatchWriteItem", DynamoDB API reference).
 const maxBatchWrite = 25
 
+// removeConcurrency is how many BatchWriteItem calls of one removal are under
+// way at once.
+const removeConcurrency = 4
+
 // removeAttempts bounds how often requests that DynamoDB left unprocessed are
 // sent again.
 const removeAttempts = 6
@@ -84,14 +89,12 @@ func (s *Store) Remove(ctx context.Context, keys []string) error {
 	// BatchWriteItem refuses a request that names an item twice, which a
 	// stream does for an item that was written again.
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
-	for len(keys) > 0 {
-		n := min(len(keys), maxBatchWrite)
-		if err := s.removeBatch(ctx, keys[:n]); err != nil {
-			return err
-		}
-		keys = keys[n:]
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(removeConcurrency)
+	for batch := range slices.Chunk(keys, maxBatchWrite) {
+		group.Go(func() error { return s.removeBatch(ctx, batch) })
 	}
-	return nil
+	return group.Wait()
 }
 
 func (s *Store) removeBatch(ctx context.Context, keys []string) error {

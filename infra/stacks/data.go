@@ -107,9 +107,11 @@ func newRelay(p *project, d *Data) *Program {
 		StartingPosition:               jsii.String("TRIM_HORIZON"),
 		BatchSize:                      jsii.Number(1000),
 		MaximumBatchingWindowInSeconds: jsii.Number(0),
-		// The relay's own deletions are in the stream as well.
+		// All but the relay's own deletions. A modification is a second
+		// transaction that wrote the same key: a handler that did not use Once,
+		// and whose event was delivered again.
 		FilterCriteria: &awslambda.CfnEventSourceMapping_FilterCriteriaProperty{
-			Filters: []any{&awslambda.CfnEventSourceMapping_FilterProperty{Pattern: jsii.String(`{"eventName":["INSERT"]}`)}},
+			Filters: []any{&awslambda.CfnEventSourceMapping_FilterProperty{Pattern: jsii.String(`{"eventName":["INSERT","MODIFY"]}`)}},
 		},
 		FunctionResponseTypes:      jsii.Strings("ReportBatchItemFailures"),
 		BisectBatchOnFunctionError: jsii.Bool(true),

@@ -1,0 +1,50 @@
+package events_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/penstock-dev/penstock/events"
+)
+
+func TestACatalogueIsSortedByType(t *testing.T) {
+	c := events.NewCatalogue(events.Describe[shipped](), events.Describe[placed](events.Code(7)))
+	var got []string
+	for d := range c.All() {
+		got = append(got, fmt.Sprint(d.Type, " ", d.Code, " ", d.Sample))
+	}
+	if want := []string{"shop/ORDER_PLACED 7 {O-1}", "shop/ORDER_SHIPPED 0 {}"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestACatalogueFindsATypeByName(t *testing.T) {
+	c := events.NewCatalogue(events.Describe[placed]())
+	if d, ok := c.Find(placed{}.EventType()); !ok || d.Sample != (placed{"O-1"}) {
+		t.Errorf("got %v, %t", d, ok)
+	}
+	if d, ok := c.Find(shipped{}.EventType()); ok {
+		t.Errorf("found %v", d)
+	}
+}
+
+func TestMistakesInACataloguePanic(t *testing.T) {
+	for want, descriptions := range map[string][]events.Description{
+		"event type shop/ORDER_PLACED is described twice":                  {events.Describe[placed](), events.Describe[placed]()},
+		"shop/ORDER_PLACED and shop/ORDER_SHIPPED have the same code 1000": {events.Describe[placed](events.Code(1000)), events.Describe[shipped](events.Code(1000))},
+		`event type "/"`: {{}},
+		"the sample of shop/ORDER_PLACED is not of that type": {{Type: placed{}.EventType(), Sample: shipped{}}},
+		"must be positive": {events.Describe[placed](events.Code(-1))},
+	} {
+		t.Run(want, func(t *testing.T) {
+			defer func() {
+				if got := fmt.Sprint(recover()); !strings.Contains(got, want) {
+					t.Errorf("got panic %q, want one with %q", got, want)
+				}
+			}()
+			events.NewCatalogue(descriptions...)
+		})
+	}
+}

@@ -1,0 +1,43 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+const defaultMargin = 500 * time.Millisecond
+
+// Margin sets how long before the end of the invocation the context of the
+// events ends and no event is started any more: the time that remains for
+// functions to return and for the answer to reach Lambda. The default is
+// 500 ms. It must be shorter than the function's timeout.
+func Margin(d time.Duration) Option { return func(o *options) { o.margin = d } }
+
+// deadline ends the context a margin before the invocation ends.
+func deadline(margin time.Duration) Middleware {
+	return func(next Handler) Handler {
+		return HandlerFunc(func(ctx context.Context, records []*Record) *Failures {
+			end, ok := ctx.Deadline()
+			if !ok {
+				return next.Handle(ctx, records)
+			}
+			ctx, cancel := context.WithDeadline(ctx, end.Add(-margin))
+			defer cancel()
+			return next.Handle(ctx, records)
+		})
+	}
+}
+
+var errNotStarted = errors.New("not started: the time of the invocation had run out")
+
+// startInTime fails records whose context has ended before they are started, so
+// that they come back.
+func startInTime(next Handler) Handler {
+	return HandlerFunc(func(ctx context.Context, records []*Record) *Failures {
+		if ctx.Err() != nil {
+			return failAll(records, errNotStarted)
+		}
+		return next.Handle(ctx, records)
+	})
+}

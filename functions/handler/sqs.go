@@ -1,0 +1,121 @@
+package handler
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/penstock-dev/penstock/events"
+)
+
+// sqsMessage is what is used of a message in Lambda's payload ("Example
+// standard queue message event", AWS Lambda Developer Guide).
+type sqsMessage struct {
+	MessageID      string `json:"messageId"`
+	Body           string `json:"body"`
+	EventSource    string `json:"eventSource"`
+	EventSourceARN string `json:"eventSourceARN"`
+	Attributes     struct {
+		ReceiveCount  int   `json:"ApproximateReceiveCount,string"`
+		SentTimestamp int64 `json:"SentTimestamp,string"` // ms since 1970
+	} `json:"attributes"`
+}
+
+// readPayload reads what Lambda gives a function for a batch. It fails for
+// anything but an SQS event whose messages all have ids: without an id a
+// message could not be named as failed.
+func readPayload(payload []byte) ([]sqsMessage, error) {
+	var p struct {
+		Records []sqsMessage `json:"Records"`
+	}
+	if err := json.Unmarshal(payload, &p); err != nil {
+		return nil, notSQS(payload, err.Error())
+	}
+	if p.Records == nil {
+		return nil, notSQS(payload, "it has no Records")
+	}
+	for i, m := range p.Records {
+		switch {
+		case m.EventSource != "aws:sqs":
+			return nil, notSQS(payload, fmt.Sprintf("the eventSource of record %d is %q", i, m.EventSource))
+		case m.MessageID == "":
+			return nil, notSQS(payload, fmt.Sprintf("record %d has no messageId", i))
+		}
+	}
+	return p.Records, nil
+}
+
+func notSQS(payload []byte, why string) error {
+	const shown = 200
+	got := string(payload)
+	if len(got) > shown {
+		got = got[:shown] + "…"
+	}
+	return fmt.Errorf("handler: the payload is not an SQS event: %s; got %q", why, got)
+}
+
+// record makes the record of a message. Whatever is wrong with its body is kept
+// in the record, to be its reason.
+func (f *Function) record(m *sqsMessage) *Record {
+	queue := m.EventSourceARN[strings.LastIndexByte(m.EventSourceARN, ':')+1:]
+	r := &Record{
+		Function:     f.name,
+		Subscription: strings.TrimPrefix(queue, f.queuePrefix),
+		MessageID:    m.MessageID,
+		ReceiveCount: m.Attributes.ReceiveCount,
+	}
+	if ms := m.Attributes.SentTimestamp; ms != 0 {
+		r.SentAt = time.UnixMilli(ms).UTC()
+	}
+	r.err = r.readEvent([]byte(m.Body))
+	return r
+}
+
+// readEvent reads the event that EventBridge delivered ("AWS service event
+// metadata", Amazon EventBridge Events Reference).
+func (r *Record) readEvent(body []byte) error {
+	var e struct {
+		Source     string `json:"source"`
+		DetailType string `json:"detail-type"`
+		Detail     struct {
+			Metadata events.Metadata `json:"metadata"`
+			Data     json.RawMessage `json:"data"`
+		} `json:"detail"`
+	}
+	err := json.Unmarshal(body, &e)
+	// As much as could be read, for the outcome record.
+	r.Type = events.Type{Source: e.Source, Name: e.DetailType}
+	r.Metadata = e.Detail.Metadata
+	r.Data = e.Detail.Data
+	switch {
+	case err != nil:
+		return fmt.Errorf("the message is not an event from the bus: %w", err)
+	case e.Source == "" || e.DetailType == "":
+		return errors.New("the message is not an event from the bus: it has no source or no detail-type")
+	case r.Metadata.ID == "":
+		return fmt.Errorf("the event %s was not published by Penstock: detail.metadata has no id", r.Type)
+	case len(r.Data) == 0 || string(r.Data) == "null":
+		return fmt.Errorf("the event %s was not published by Penstock: detail has no data", r.Type)
+	}
+	return nil
+}
+
+// response is the partial batch response ("Implementing partial batch responses
+// for Amazon SQS", AWS Lambda Developer Guide): the messages that failed. An
+// empty list acknowledges the batch.
+func response(records []*Record, failed *Failures) ([]byte, error) {
+	type item struct {
+		ItemIdentifier string `json:"itemIdentifier"`
+	}
+	items := []item{}
+	for _, r := range records {
+		if failed.Of(r) != nil {
+			items = append(items, item{r.MessageID})
+		}
+	}
+	return json.Marshal(struct {
+		BatchItemFailures []item `json:"batchItemFailures"`
+	}{items})
+}

@@ -1,0 +1,28 @@
+// Command outbox-relay moves committed events from the outbox table to the bus.
+// Lambda calls it with batches of the table's stream.
+package main
+
+import (
+	"log"
+	"log/slog"
+	"os"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+
+	"github.com/penstock-dev/penstock/functions/awsenv"
+)
+
+func main() {
+	cfg, err := awsenv.Config()
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := newRelay(eventbridge.NewFromConfig(cfg), dynamodb.NewFromConfig(cfg), os.Getenv,
+		slog.New(slog.NewJSONHandler(os.Stdout, nil)))
+	if err != nil {
+		log.Fatal(err)
+	}
+	lambda.Start(r.handle)
+}
