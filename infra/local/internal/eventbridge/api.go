@@ -12,11 +12,9 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 )
 
-// WireTarget and Version name the service's wire protocol.
-const (
-	WireTarget = "AWSEvents"
-	Version    = "1.1"
-)
+// WireTarget is the prefix of X-Amz-Target for the operations; the protocol is
+// AWS JSON 1.1.
+const WireTarget = "AWSEvents"
 
 // Operations are the operations that the local environment serves.
 func (s *Service) Operations() awswire.Operations {
@@ -94,7 +92,7 @@ func (s *Service) createEventBus(_ context.Context, in *struct {
 }
 
 func (s *Service) deleteEventBus(_ context.Context, in *struct{ Name string }) (*none, error) {
-	return &none{}, s.deleteBus(s.busName(in.Name))
+	return &none{}, s.DeleteBus(s.busName(in.Name))
 }
 
 type busDescription struct{ Name, Arn string }

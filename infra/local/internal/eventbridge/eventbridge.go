@@ -11,6 +11,7 @@ package eventbridge
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -176,8 +177,9 @@ func (s *Service) EnsureBus(name string) error {
 	return nil
 }
 
-// deleteBus removes a bus, which must have no rules.
-func (s *Service) deleteBus(name string) error {
+// DeleteBus removes a bus, which must have no rules. One that does not exist is
+// not an error.
+func (s *Service) DeleteBus(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	existing, ok := s.buses[name]
@@ -267,6 +269,20 @@ func (s *Service) change(busName, name string, edit func(*Rule) error) error {
 
 func noSuchRule(bus, name string) error {
 	return awswire.Errorf("ResourceNotFoundException", "Rule %s does not exist on EventBus %s", name, bus)
+}
+
+// DeleteRule removes a rule and its targets. One that does not exist is not an
+// error.
+func (s *Service) DeleteRule(busName, name string) error {
+	err := s.change(busName, name, func(r *Rule) error { r.Targets = nil; return nil })
+	var e *awswire.Error
+	if errors.As(err, &e) && e.Code == "ResourceNotFoundException" {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.deleteRule(busName, name)
 }
 
 // deleteRule removes a rule, which must have no targets. One that does not

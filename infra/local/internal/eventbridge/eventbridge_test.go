@@ -57,7 +57,7 @@ func client(t *testing.T, q Queues) (*awseb.Client, *Service) {
 	t.Helper()
 	s, st := newService(t, t.TempDir(), q)
 	mux := awswire.NewMux(slog.New(slog.DiscardHandler))
-	mux.JSON(WireTarget, Version, s.Operations())
+	mux.JSON(WireTarget, "1.1", s.Operations())
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() { server.Close(); st.Close() })
 	return awseb.New(awseb.Options{

@@ -20,7 +20,7 @@ func client(t *testing.T) (*awssqs.Client, *Service) {
 	t.Helper()
 	s, end := newService(t, t.TempDir())
 	mux := awswire.NewMux(slog.New(slog.DiscardHandler))
-	mux.JSON(Target, Version, s.Operations())
+	mux.JSON(Target, "1.0", s.Operations())
 	server := httptest.NewServer(mux)
 	t.Cleanup(func() { server.Close(); end() })
 	s.config.URL = server.URL

@@ -36,6 +36,13 @@ func (k Key) String(s string) Key {
 	return append(out, 0, 1)
 }
 
+// StringPrefix appends the beginning of a text: what comes out is a prefix of
+// every key to which String appends a text that begins with s.
+func (k Key) StringPrefix(s string) Key {
+	out := k.String(s)
+	return out[:len(out)-2]
+}
+
 // Uint appends a number of eight bytes.
 func (k Key) Uint(n uint64) Key {
 	out := make(Key, len(k), len(k)+8)

@@ -1,0 +1,128 @@
+package local
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
+	"github.com/penstock-dev/penstock/infra/names"
+)
+
+// Function is a deployed function, and what invokes it.
+type Function struct {
+	Name     string // its short name
+	Triggers []Trigger
+}
+
+// Trigger is an event source mapping of a function.
+type Trigger struct {
+	Source        string // the name of the queue or of the table
+	Events        string // the event types behind a queue, as in savings/SAVINGS_WITHDRAWAL; empty for a table
+	BatchSize     int
+	WindowSeconds int
+}
+
+// Deployed returns what was deployed, functions in the order of their names.
+func (e *Environment) Deployed() []Function {
+	events := map[string][]string{} // by the target queue's ARN
+	functions := map[string]*Function{}
+	for r := range e.resources("AWS::Events::Rule") {
+		var p ruleProperties
+		if r.DecodeProperties(&p) != nil {
+			continue // it was deployed, so it decodes
+		}
+		for _, t := range p.Targets {
+			events[t.Arn] = append(events[t.Arn], eventTypes(p.EventPattern))
+		}
+	}
+	for r := range e.resources("AWS::Lambda::Function") {
+		short, _ := r.Metadata[names.FunctionMetadata].(string)
+		functions[r.Ref] = &Function{Name: short}
+	}
+	for r := range e.resources("AWS::Lambda::EventSourceMapping") {
+		var p mappingProperties
+		f := functions[str(r.Properties["FunctionName"])]
+		if r.DecodeProperties(&p) != nil || f == nil {
+			continue
+		}
+		f.Triggers = append(f.Triggers, Trigger{
+			Source: sourceName(p.EventSourceArn), Events: strings.Join(events[p.EventSourceArn], ", "),
+			BatchSize: p.BatchSize, WindowSeconds: p.MaximumBatchingWindowInSeconds,
+		})
+	}
+	var out []Function
+	for _, name := range slices.Sorted(maps.Keys(functions)) {
+		out = append(out, *functions[name])
+	}
+	return out
+}
+
+func str(v any) string {
+	s, _ := v.(string)
+	return s
+}
+
+// resources yields the deployed resources of a type.
+func (e *Environment) resources(kind string) func(yield func(cloudformation.Deployed) bool) {
+	return func(yield func(cloudformation.Deployed) bool) {
+		for _, stack := range e.stacks {
+			for _, r := range stack.Resources {
+				if r.Type == kind && !yield(r) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// sourceName is the queue of arn:aws:sqs:…:QUEUE, or the table of
+// arn:aws:dynamodb:…:table/TABLE/stream/LABEL.
+func sourceName(arn string) string {
+	last := arn[strings.LastIndex(arn, ":")+1:]
+	if _, table, ok := strings.Cut(arn, ":table/"); ok {
+		last, _, _ = strings.Cut(table, "/")
+	}
+	return last
+}
+
+// eventTypes names the event types that a pattern asks for by source and
+// detail-type, as source/NAME.
+func eventTypes(pattern json.RawMessage) string {
+	var p struct {
+		Source     []any `json:"source"`
+		DetailType []any `json:"detail-type"`
+	}
+	if json.Unmarshal(pattern, &p) != nil {
+		return ""
+	}
+	var out []string
+	for _, source := range p.Source {
+		for _, name := range p.DetailType {
+			out = append(out, str(source)+"/"+str(name))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// WithoutEffect says, for people, what the templates ask for that is accepted
+// here but changes nothing.
+func (e *Environment) WithoutEffect() []string {
+	var out []string
+	for _, kind := range slices.Sorted(maps.Keys(withoutEffect)) {
+		for range e.resources(kind) {
+			out = append(out, withoutEffect[kind])
+			break
+		}
+	}
+	return out
+}
+
+// withoutEffect is what WithoutEffect says, by the resource type it is about.
+var withoutEffect = map[string]string{
+	"AWS::DynamoDB::Table":  "point-in-time recovery, deletion protection and billing mode of tables",
+	"AWS::IAM::Role":        "permissions of roles (queue policies are enforced)",
+	"AWS::Lambda::Function": "memory size and processor architecture of functions",
+	"AWS::SSM::Parameter":   "parameters (Systems Manager is not served)",
+}

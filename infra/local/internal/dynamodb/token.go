@@ -1,0 +1,107 @@
+package dynamodb
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/store"
+)
+
+// tokenLife is how long a transaction's ClientRequestToken makes its repetition
+// do nothing ("TransactWriteItems", Amazon DynamoDB API reference).
+const tokenLife = 10 * time.Minute
+
+// token is the ClientRequestToken of a transaction. It is written in the same
+// batch as the transaction's changes, with a fingerprint of what was asked for.
+type token struct {
+	text        string
+	fingerprint [sha256.Size]byte
+}
+
+func checkToken(text *string) error {
+	if text != nil && (*text == "" || len(*text) > 36) {
+		return constraint("clientRequestToken", "'"+*text+"'", "Member must have length between 1 and 36, inclusive")
+	}
+	return nil
+}
+
+// newToken makes the token of a request's changes, which have their place.
+func newToken(text string, changes []*change) *token {
+	var all []byte
+	add := func(s []byte) {
+		all = binary.AppendUvarint(all, uint64(len(s)))
+		all = append(all, s...)
+	}
+	addText := func(s *string) {
+		if s == nil {
+			add([]byte{0})
+			return
+		}
+		add([]byte(*s))
+	}
+	for _, c := range changes {
+		all = append(all, byte(c.verb))
+		add(c.key)
+		add(c.next)
+		addText(c.in.UpdateExpression)
+		addText(c.in.ConditionExpression)
+		addText(&c.in.ReturnValuesOnConditionCheckFailure)
+		for _, placeholder := range slices.Sorted(maps.Keys(c.in.ExpressionAttributeNames)) {
+			name := c.in.ExpressionAttributeNames[placeholder]
+			addText(&placeholder)
+			addText(&name)
+		}
+		add(c.in.ExpressionAttributeValues.AppendJSON(nil))
+	}
+	return &token{text, sha256.Sum256(all)}
+}
+
+// Tokens are kept by the ten minutes in which they were written, so that old
+// ones are dropped all at once.
+func tokenKey() store.Key { return store.NewKey("dynamodb.token") }
+
+func generation(t time.Time) uint64 { return uint64(t.Unix()) / uint64(tokenLife/time.Second) }
+
+// lockKey is what is locked so that of two requests with the same token the
+// second one finds the first one's.
+func (t *token) lockKey() store.Key { return tokenKey().String(t.text) }
+
+// isRepeat reports whether a transaction with this token was committed within
+// the token's life. The same token with another request is an error.
+func (s *Service) isRepeat(t *token) (bool, error) {
+	now := time.Now()
+	current := generation(now)
+	for _, g := range []uint64{current, current - 1} {
+		value, ok, err := s.store.Get(tokenKey().Uint(g).String(t.text))
+		if err != nil {
+			return false, err
+		}
+		if !ok || now.Sub(time.Unix(0, int64(binary.BigEndian.Uint64(value)))) >= tokenLife {
+			continue
+		}
+		if !bytes.Equal(value[8:], t.fingerprint[:]) {
+			return false, awswire.Errorf("IdempotentParameterMismatchException", "DynamoDB rejected the request because you retried a request with a different payload but with an idempotent token that was already used.")
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+// save writes the token.
+func (t *token) save(b *store.Batch) {
+	now := time.Now()
+	value := binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano()))
+	b.Set(tokenKey().Uint(generation(now)).String(t.text), append(value, t.fingerprint[:]...))
+}
+
+// expireTokens removes the tokens that no repetition can meet any more.
+func (s *Service) expireTokens(now time.Time) error {
+	b := s.store.NewBatch()
+	b.DeleteRange(tokenKey(), tokenKey().Uint(generation(now)-1))
+	return b.Commit()
+}

@@ -1,0 +1,191 @@
+package lambda
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+)
+
+// The most that a synchronous invocation carries in either direction: 6 MB,
+// and the few bytes more that Lambda allows a response ("Lambda quotas").
+const (
+	maxPayload  = 6 << 20
+	maxResponse = maxPayload + 100
+)
+
+const (
+	// initTimeout is how long a program may take to ask for its first
+	// invocation ("Understanding the Lambda execution environment lifecycle",
+	// Init phase).
+	initTimeout = 10 * time.Second
+	// idleTimeout is how long an environment is kept for the next invocation.
+	// AWS does not say how long; some minutes are usual.
+	idleTimeout = 5 * time.Minute
+)
+
+// Result is what came of an invocation that took place.
+type Result struct {
+	RequestID string
+	// Payload is the response, or the error as JSON if FunctionError is set.
+	Payload []byte
+	// FunctionError is empty if the function succeeded, else "Unhandled".
+	FunctionError string
+}
+
+// Invoke runs a function synchronously. It returns an error (an
+// *awswire.Error as AWS words it) if the function was not run: it does not
+// exist, the payload is above 6 MB, or no concurrency is left
+// (TooManyRequestsException). If ctx ends first, the program is killed.
+func (l *Lambda) Invoke(ctx context.Context, name string, payload []byte) (*Result, error) {
+	if len(payload) > maxPayload {
+		return nil, &awswire.Error{Code: "RequestTooLargeException", Status: 413,
+			Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation (got %d)", maxPayload, len(payload))}
+	}
+	f, err := l.begin(name)
+	if err != nil {
+		return nil, err
+	}
+	defer l.end(f)
+
+	inv := &invocation{id: uuid.NewString(), payload: payload, trace: traceID(), done: make(chan outcome, 1)}
+	for {
+		env := l.takeIdle(f)
+		if env == nil {
+			break
+		}
+		// An environment that ended while it was idle has not seen the
+		// invocation: the next one gets it.
+		if result, seen := env.run(ctx, inv); seen {
+			return l.finish(env, inv, result), nil
+		}
+	}
+
+	env, failed := l.start(ctx, f, inv.id, l.initTimeout)
+	if failed.timedOut && ctx.Err() == nil {
+		// As Lambda does: init is tried again within the function's timeout.
+		env, failed = l.start(ctx, f, inv.id, f.Timeout)
+	}
+	if env == nil {
+		return &Result{RequestID: inv.id, Payload: failed.payload, FunctionError: unhandled}, nil
+	}
+	result, _ := env.run(ctx, inv)
+	return l.finish(env, inv, result), nil
+}
+
+// finish gives the environment back if it can go on, and makes the result.
+func (l *Lambda) finish(env *environment, inv *invocation, o outcome) *Result {
+	if o.reusable {
+		l.putIdle(env)
+	}
+	result := &Result{RequestID: inv.id, Payload: o.payload}
+	if o.failed {
+		result.FunctionError = unhandled
+	}
+	return result
+}
+
+// unhandled is the FunctionError of every failure of an OS-only runtime.
+const unhandled = "Unhandled"
+
+// begin counts an invocation against the limits of concurrency.
+func (l *Lambda) begin(name string) (*function, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f, exists := l.functions[name]
+	if !exists {
+		return nil, notFound("Function not found: %s", l.functionARN(name))
+	}
+	if l.ctx.Err() != nil {
+		return nil, errClosed
+	}
+	if f.ReservedConcurrency != nil {
+		if f.busy >= *f.ReservedConcurrency {
+			return nil, throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+		}
+	} else {
+		if l.busy >= accountConcurrency-l.reserved {
+			return nil, throttled("ConcurrentInvocationLimitExceeded")
+		}
+		l.busy++
+	}
+	f.busy++
+	l.running.Add(1)
+	return f, nil
+}
+
+func (l *Lambda) end(f *function) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f.busy--
+	if f.ReservedConcurrency == nil {
+		l.busy--
+	}
+	l.running.Done()
+}
+
+var errClosed = &awswire.Error{Code: "ServiceException", Status: 500, Message: "the local environment is shutting down"}
+
+func throttled(reason string) error {
+	return &awswire.Error{Code: codeThrottled, Status: 429, Message: "Rate Exceeded.",
+		Fields: map[string]any{"Reason": reason, "Type": "User"}}
+}
+
+const codeThrottled = "TooManyRequestsException"
+
+// isThrottle tells whether an error of Invoke means that no concurrency was
+// left.
+func isThrottle(err error) bool {
+	var e *awswire.Error
+	return errors.As(err, &e) && e.Code == codeThrottled
+}
+
+// takeIdle returns the function's environment that was used last, nil if none
+// is idle.
+func (l *Lambda) takeIdle(f *function) *environment {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := len(f.idle)
+	if n == 0 {
+		return nil
+	}
+	env := f.idle[n-1]
+	f.idle = f.idle[:n-1]
+	env.idleTimer.Stop()
+	return env
+}
+
+func (l *Lambda) putIdle(env *environment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	env.f.idle = append(env.f.idle, env)
+	env.idleTimer = time.AfterFunc(l.idleTimeout, func() {
+		if l.forget(env) {
+			env.process.kill()
+		}
+	})
+}
+
+// forget takes an environment out of the idle ones, if it is one of them.
+func (l *Lambda) forget(env *environment) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	i := slices.Index(env.f.idle, env)
+	if i < 0 {
+		return false
+	}
+	env.f.idle = slices.Delete(env.f.idle, i, i+1)
+	env.idleTimer.Stop()
+	return true
+}
+
+// traceID makes the value of the X-Ray tracing header; nothing is sampled.
+func traceID() string {
+	id := uuid.New()
+	return fmt.Sprintf("Root=1-%08x-%x;Parent=%x;Sampled=0", time.Now().Unix(), id[:12], id[8:])
+}

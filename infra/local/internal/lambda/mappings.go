@@ -1,0 +1,321 @@
+package lambda
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/store"
+)
+
+// MappingUpdate is what can be changed of a live mapping; nil leaves a value
+// as it is.
+type MappingUpdate struct {
+	Enabled   *bool
+	BatchSize *int
+	Window    *time.Duration
+}
+
+// MappingStatus is a mapping as it is now.
+type MappingStatus struct {
+	Mapping
+	UUID         string
+	State        string // Enabled, Disabled, or Disabling while a batch is still under way
+	LastModified time.Time
+	Counters     Counters
+}
+
+// Counters count since the environment started. Those of records are Lambda's
+// own metrics ("Types of metrics for Lambda functions", event source mapping
+// metrics).
+type Counters struct {
+	Batches     uint64 // gathered
+	Invocations uint64 // the function ran, well or not
+	Throttles   uint64 // invocations refused for want of concurrency
+
+	Polled       uint64 // PolledEventCount
+	FilteredOut  uint64 // FilteredOutEventCount
+	Invoked      uint64 // InvokedEventCount: records in invocations
+	FailedInvoke uint64 // FailedInvokeEventCount: of those, the ones that failed
+	Deleted      uint64 // DeletedEventCount: messages deleted from the queue
+	Dropped      uint64 // DroppedEventCount: records given up by age or attempts
+}
+
+type counters struct {
+	batches, invocations, throttles, polled, filteredOut, invoked, failedInvoke, deleted, dropped atomic.Uint64
+}
+
+func (c *counters) read() Counters {
+	return Counters{
+		Batches: c.batches.Load(), Invocations: c.invocations.Load(), Throttles: c.throttles.Load(),
+		Polled: c.polled.Load(), FilteredOut: c.filteredOut.Load(), Invoked: c.invoked.Load(),
+		FailedInvoke: c.failedInvoke.Load(), Deleted: c.deleted.Load(), Dropped: c.dropped.Load(),
+	}
+}
+
+// mapping is a mapping at work.
+type mapping struct {
+	l        *Lambda
+	uuid     string
+	source   string // the ARN
+	counters counters
+	inFlight atomic.Int64 // batches
+
+	mu        sync.Mutex
+	spec      Mapping // as it holds now
+	saved     savedMapping
+	interrupt context.CancelFunc // ends the present turn
+}
+
+// savedMapping is what is remembered of a mapping: what the template said
+// last, and what holds now. A template that is applied again changes only what
+// it says differently from before; what a person or the breaker has changed in
+// the meantime stays.
+type savedMapping struct {
+	Template     mappingValues
+	Live         mappingValues
+	LastModified time.Time
+}
+
+type mappingValues struct {
+	Enabled       *bool
+	BatchSize     int
+	WindowSeconds int
+}
+
+func (m *Mapping) values() mappingValues {
+	return mappingValues{m.Enabled, m.BatchSize, int(m.Window / time.Second)}
+}
+
+// mappingSpace is the namespace of the mappings' UUIDs. They are made of
+// function and source, so that they stay the same.
+var mappingSpace = uuid.MustParse("5a3f1f3e-0c42-4f0c-9f0a-2f6d1d1c7f58")
+
+// CreateMapping starts a mapping and returns its UUID, which is the same
+// whenever the same source is mapped to the same function: one that was
+// remembered goes on where it stopped. Its errors are those of AWS's
+// operation.
+func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error) {
+	spec.setDefaults()
+	if err := spec.check(); err != nil {
+		return "", err
+	}
+	id := uuid.NewSHA1(mappingSpace, []byte(spec.Function+"\x00"+spec.SourceARN)).String()
+	m := &mapping{l: l, uuid: id, source: spec.SourceARN, spec: spec, interrupt: func() {}}
+	l.mu.Lock()
+	f, exists := l.functions[spec.Function], l.mappings[m.uuid] != nil
+	l.mu.Unlock()
+	if f == nil {
+		return "", notFound("Function not found: %s", l.functionARN(spec.Function))
+	}
+	if exists {
+		return "", &awswire.Error{Code: "ResourceConflictException", Status: 409, Message: fmt.Sprintf(
+			"An event source mapping with event source arn (%q) and function (%q) already exists. Please update or delete the existing mapping with UUID %s", spec.SourceARN, spec.Function, m.uuid)}
+	}
+	if spec.isQueue() {
+		visibility, err := l.cfg.Queues.VisibilityTimeout(spec.SourceARN)
+		if err != nil {
+			return "", err
+		}
+		if visibility < f.Timeout {
+			return "", invalid("Queue visibility timeout: %.0f seconds is less than Function timeout: %.0f seconds (the mapping of %s)", visibility.Seconds(), f.Timeout.Seconds(), spec.SourceARN)
+		}
+	} else if err := m.findStart(ctx); err != nil {
+		return "", err
+	}
+	if err := m.recall(); err != nil {
+		return "", err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ctx.Err() != nil {
+		return "", errClosed
+	}
+	l.mappings[m.uuid] = m
+	l.running.Go(m.run)
+	return m.uuid, nil
+}
+
+// recall brings together what the template says with what is remembered.
+func (m *mapping) recall() error {
+	template := m.spec.values()
+	live := template
+	if live.Enabled == nil {
+		live.Enabled = new(true)
+	}
+	data, known, err := m.l.cfg.Store.Get(m.key())
+	if err != nil {
+		return err
+	}
+	if known {
+		if err := json.Unmarshal(data, &m.saved); err != nil {
+			return fmt.Errorf("lambda: mapping %s in the store: %w", m.uuid, err)
+		}
+		before := m.saved.Template
+		live = m.saved.Live
+		if template.BatchSize != before.BatchSize {
+			live.BatchSize = template.BatchSize
+		}
+		if template.WindowSeconds != before.WindowSeconds {
+			live.WindowSeconds = template.WindowSeconds
+		}
+		if template.Enabled != nil && (before.Enabled == nil || *template.Enabled != *before.Enabled) {
+			live.Enabled = template.Enabled
+		}
+	}
+	spec := m.spec
+	spec.Enabled, spec.BatchSize, spec.Window = live.Enabled, live.BatchSize, time.Duration(live.WindowSeconds)*time.Second
+	return m.change(template, spec)
+}
+
+// change makes spec hold, once it is durable.
+func (m *mapping) change(template mappingValues, spec Mapping) error {
+	if err := spec.check(); err != nil {
+		return err
+	}
+	saved := savedMapping{template, spec.values(), time.Now()}
+	data, err := json.Marshal(saved)
+	if err != nil {
+		return err
+	}
+	b := m.l.cfg.Store.NewBatch()
+	b.Set(m.key(), data)
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	m.spec, m.saved = spec, saved
+	return nil
+}
+
+func (m *mapping) key() store.Key { return store.NewKey("lambda").String("mapping").String(m.uuid) }
+
+// UpdateMapping changes a mapping, at once and durably. Disabled, it lets the
+// batches finish that have begun.
+func (l *Lambda) UpdateMapping(id string, update MappingUpdate) (MappingStatus, error) {
+	m, err := l.mapping(id)
+	if err != nil {
+		return MappingStatus{}, err
+	}
+	m.mu.Lock()
+	spec := m.spec
+	if update.Enabled != nil {
+		spec.Enabled = update.Enabled
+	}
+	if update.BatchSize != nil {
+		spec.BatchSize = *update.BatchSize
+	}
+	if update.Window != nil {
+		spec.Window = *update.Window
+	}
+	err = m.change(m.saved.Template, spec)
+	if err == nil {
+		m.interrupt()
+	}
+	m.mu.Unlock()
+	return m.status(), err
+}
+
+func (l *Lambda) mapping(id string) (*mapping, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if m := l.mappings[id]; m != nil {
+		return m, nil
+	}
+	return nil, notFound("The resource you requested does not exist: event source mapping %s", id)
+}
+
+// Mapping returns the mapping with a UUID.
+func (l *Lambda) Mapping(id string) (MappingStatus, error) {
+	m, err := l.mapping(id)
+	if err != nil {
+		return MappingStatus{}, err
+	}
+	return m.status(), nil
+}
+
+// Mappings returns every mapping, ordered by function and source.
+func (l *Lambda) Mappings() []MappingStatus {
+	l.mu.Lock()
+	all := make([]*mapping, 0, len(l.mappings))
+	for _, m := range l.mappings {
+		all = append(all, m)
+	}
+	l.mu.Unlock()
+	out := make([]MappingStatus, len(all))
+	for i, m := range all {
+		out[i] = m.status()
+	}
+	slices.SortFunc(out, func(a, b MappingStatus) int {
+		return cmp.Or(cmp.Compare(a.Function, b.Function), cmp.Compare(a.SourceARN, b.SourceARN))
+	})
+	return out
+}
+
+func (m *mapping) status() MappingStatus {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	state := "Enabled"
+	if !*m.spec.Enabled {
+		state = "Disabled"
+		if m.inFlight.Load() > 0 {
+			state = "Disabling"
+		}
+	}
+	return MappingStatus{Mapping: m.spec, UUID: m.uuid, State: state, LastModified: m.saved.LastModified, Counters: m.counters.read()}
+}
+
+// run is the mapping's work, in turns: each with the values that hold when it
+// begins, until an update interrupts it.
+func (m *mapping) run() {
+	poller := newPoller(m)
+	for m.l.ctx.Err() == nil {
+		m.mu.Lock()
+		spec := m.spec
+		turn, cancel := context.WithCancel(m.l.ctx)
+		m.interrupt = cancel
+		m.mu.Unlock()
+		switch {
+		case !*spec.Enabled:
+			<-turn.Done()
+		case spec.isQueue():
+			poller.poll(turn, spec)
+		default:
+			m.readStream(turn, spec)
+		}
+		cancel()
+	}
+	poller.deliveries.Wait()
+}
+
+// pause waits, and reports whether ctx is still alive.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// backOff returns the waits between attempts: each twice the one before.
+type backOff struct{ last time.Duration }
+
+const (
+	firstWait = 100 * time.Millisecond
+	longWait  = 30 * time.Second
+)
+
+func (b *backOff) next() time.Duration {
+	b.last = min(max(2*b.last, firstWait), longWait)
+	return b.last
+}

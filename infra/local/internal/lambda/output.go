@@ -1,0 +1,89 @@
+package lambda
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"sync"
+)
+
+// output carries what a program prints, and what Lambda says about it, to the
+// function's log group. Both go through one pipe, so that the lines stand in
+// the order in which they came about: the END of an invocation behind
+// everything that the program printed before it answered.
+type output struct {
+	logs          LogWriter
+	group, stream string
+	reader        *os.File
+
+	mu     sync.Mutex
+	writer *os.File // nil once closed
+}
+
+// mark stands before a line of Lambda's own, so that it begins a new line even
+// if the program has not finished its last one.
+const mark = 0
+
+// maxLine is the longest line kept in one piece; longer ones are split.
+const maxLine = 256 << 10
+
+func newOutput(logs LogWriter, group, stream string) (*output, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	return &output{logs: logs, group: group, stream: stream, reader: r, writer: w}, nil
+}
+
+// say writes a line of Lambda's own.
+func (o *output) say(format string, args ...any) {
+	line := fmt.Appendf([]byte{mark}, format+"\n", args...)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.writer != nil {
+		_, _ = o.writer.Write(line)
+	}
+}
+
+// close ends the output, once what was written has been read.
+func (o *output) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_ = o.writer.Close()
+	o.writer = nil
+}
+
+// read appends the lines to the log group until the output is closed and no
+// process holds the pipe any more.
+func (o *output) read() {
+	defer o.reader.Close()
+	var line []byte
+	emit := func() {
+		if len(line) > 0 {
+			// As on AWS, the event ends with the line end.
+			o.logs.Append(o.group, o.stream, string(append(line, '\n')))
+			line = line[:0]
+		}
+	}
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := o.reader.Read(buf)
+		rest := buf[:n]
+		for len(rest) > 0 {
+			end := bytes.IndexAny(rest, "\n\x00")
+			if end < 0 {
+				break
+			}
+			line = append(line, rest[:end]...)
+			rest = rest[end+1:]
+			emit()
+		}
+		if line = append(line, rest...); len(line) >= maxLine {
+			emit()
+		}
+		if err != nil {
+			emit()
+			return
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package lambda
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"syscall"
+)
+
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+}
+
+// peakMemoryMB is the most memory that the program has had so far; 0 if it is
+// not known.
+func (p *process) peakMemoryMB() int {
+	select {
+	case <-p.done:
+		if usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+			return int(usage.Maxrss >> 10)
+		}
+		return 0
+	default:
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0
+	}
+	var kB int
+	if _, line, found := bytes.Cut(status, []byte("VmHWM:")); found {
+		_, _ = fmt.Sscan(string(line), &kB)
+	}
+	return kB >> 10
+}

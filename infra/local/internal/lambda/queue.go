@@ -1,0 +1,326 @@
+package lambda
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Queues is what Lambda needs of SQS. Its methods may be called by many
+// goroutines at once.
+type Queues interface {
+	// Receive waits up to wait for a message, and returns at once what there
+	// is then: up to max messages, whose bodies have up to maxBytes bytes
+	// together, but at least one. Without any it returns none and no error.
+	// What it returns counts as received, and is hidden for the queue's
+	// visibility timeout.
+	Receive(ctx context.Context, queueARN string, max, maxBytes int, wait time.Duration) ([]QueueMessage, error)
+	// Delete removes messages by their receipt handles, any number of them.
+	// One that is gone already is not an error.
+	Delete(ctx context.Context, queueARN string, receiptHandles []string) error
+	// VisibilityTimeout is how long the queue hides what was received.
+	VisibilityTimeout(queueARN string) (time.Duration, error)
+}
+
+const (
+	longPoll = 20 * time.Second // how long one receive waits on an empty queue
+	// gatherPause lets messages come together between two receives for one
+	// batch: fewer receives, for a batch that is later by this at most.
+	gatherPause = 10 * time.Millisecond
+)
+
+// poller moves the messages of one queue into invocations.
+type poller struct {
+	m          *mapping
+	slots      slots
+	deliveries sync.WaitGroup
+
+	// left are messages that were received, and did not fit into the event.
+	left   []QueueMessage
+	leftAt time.Time
+	// expansion is how many bytes of an event a byte of a body has taken so
+	// far: what surrounds it in a record, and its escaping.
+	expansion float64
+	eventSize int // of the last event
+}
+
+func newPoller(m *mapping) *poller {
+	return &poller{m: m, slots: slots{freed: make(chan struct{}, 1), thriving: true}, expansion: 2}
+}
+
+// queueBatch is a batch of messages.
+type queueBatch struct {
+	*event
+	receivedAt time.Time // its first message
+	ids        []string
+	handles    []string
+}
+
+// poll gathers batches and delivers them, until ctx ends: then it still
+// delivers what it has received.
+func (p *poller) poll(ctx context.Context, spec Mapping) {
+	p.slots.configure(spec.MaximumConcurrency)
+	for ctx.Err() == nil || len(p.left) > 0 && p.m.l.ctx.Err() == nil {
+		wait := ctx
+		if len(p.left) > 0 {
+			wait = p.m.l.ctx
+		}
+		if !p.slots.acquire(wait) {
+			continue
+		}
+		b := p.gather(ctx, &spec)
+		if b.records == 0 {
+			p.slots.release()
+			continue
+		}
+		p.eventSize = len(b.payload) + 1<<10
+		p.m.counters.batches.Add(1)
+		p.m.inFlight.Add(1)
+		p.deliveries.Go(func() {
+			defer p.slots.release()
+			defer p.m.inFlight.Add(-1)
+			p.deliver(&spec, b)
+		})
+	}
+}
+
+// gather returns the next batch; an empty one if there are no messages.
+func (p *poller) gather(ctx context.Context, spec *Mapping) *queueBatch {
+	b := &queueBatch{event: newEvent(p.eventSize)}
+	source := queueSource(spec.SourceARN, p.m.l.cfg.Region)
+	take := func(messages []QueueMessage, at time.Time) {
+		bodies, before := 0, len(b.payload)
+		for i := range messages {
+			m := &messages[i]
+			if len(b.ids) == spec.BatchSize || !b.add(func(dst []byte) []byte { return appendQueueRecord(dst, m, source) }) {
+				p.left, p.leftAt = messages[i:], at
+				break
+			}
+			b.ids = append(b.ids, m.ID)
+			b.handles = append(b.handles, m.ReceiptHandle)
+			bodies += len(m.Body)
+		}
+		if bodies > 0 {
+			p.expansion = float64(len(b.payload)-before) / float64(bodies)
+		}
+	}
+	receive := func(wait time.Duration) bool {
+		limit := max(1, int(float64(b.room())/p.expansion))
+		messages, err := p.m.l.cfg.Queues.Receive(ctx, spec.SourceARN, spec.BatchSize-len(b.ids), limit, wait)
+		if err != nil && ctx.Err() == nil {
+			p.m.l.cfg.Logger.Error("a queue could not be received from", "function", spec.Function, "queue", spec.SourceARN, "error", err)
+			pause(ctx, time.Second)
+		}
+		p.m.counters.polled.Add(uint64(len(messages)))
+		now := time.Now()
+		if len(b.ids) == 0 {
+			b.receivedAt = now
+		}
+		take(messages, now)
+		return len(messages) > 0
+	}
+
+	if left := p.left; len(left) > 0 {
+		p.left, b.receivedAt = nil, p.leftAt
+		take(left, p.leftAt)
+	} else if !receive(longPoll) {
+		p.slots.rest()
+		return b
+	}
+	closes := time.Now().Add(spec.Window)
+	for len(p.left) == 0 && len(b.ids) < spec.BatchSize {
+		if average := len(b.payload) / b.records; b.room() < average {
+			break // the next message would most likely not fit
+		}
+		if wait := time.Until(closes); wait <= 0 || !pause(ctx, min(wait, gatherPause)) || !receive(time.Until(closes)) {
+			break
+		}
+	}
+	return b
+}
+
+// deliver invokes the function with a batch, and deletes what it has handled.
+func (p *poller) deliver(spec *Mapping, b *queueBatch) {
+	l, c := p.m.l, &p.m.counters
+	result, err := p.invoke(spec, b)
+	if err != nil {
+		p.slots.backOff()
+		if !isThrottle(err) && l.ctx.Err() == nil {
+			l.cfg.Logger.Error("a batch could not be handed to its function", "function", spec.Function, "messages", b.records, "error", err)
+		}
+		return
+	}
+	handled := b.handled(spec, result)
+	c.invocations.Add(1)
+	c.invoked.Add(uint64(b.records))
+	c.failedInvoke.Add(uint64(b.records - len(handled)))
+	// With ReportBatchItemFailures Lambda does not scale down when the
+	// function fails (same page as at handled).
+	if len(handled) > 0 || spec.ReportBatchItemFailures {
+		p.slots.thrive()
+	} else {
+		p.slots.backOff()
+	}
+	if len(handled) == 0 {
+		return
+	}
+	if err := l.cfg.Queues.Delete(context.WithoutCancel(l.ctx), spec.SourceARN, handled); err != nil {
+		l.cfg.Logger.Error("handled messages could not be deleted and will come again", "queue", spec.SourceARN, "messages", len(handled), "error", err)
+		return
+	}
+	c.deleted.Add(uint64(len(handled)))
+}
+
+// handled returns the receipt handles of the messages that the function has
+// handled. A batch whose answer names a message that is not in it has failed
+// as a whole, as one whose answer is malformed ("Handling errors for an SQS
+// event source in Lambda").
+func (b *queueBatch) handled(spec *Mapping, result *Result) []string {
+	if result.FunctionError != "" {
+		return nil
+	}
+	if !spec.ReportBatchItemFailures {
+		return b.handles
+	}
+	failed, ok := parseFailures(result.Payload)
+	if !ok {
+		return nil
+	}
+	if len(failed) == 0 {
+		return b.handles
+	}
+	index := make(map[string]int, len(b.ids))
+	for i, id := range b.ids {
+		index[id] = i
+	}
+	isFailed := make([]bool, len(b.ids))
+	for _, id := range failed {
+		i, known := index[id]
+		if !known {
+			return nil
+		}
+		isFailed[i] = true
+	}
+	var handled []string
+	for i, handle := range b.handles {
+		if !isFailed[i] {
+			handled = append(handled, handle)
+		}
+	}
+	return handled
+}
+
+// invoke invokes the function with a batch, and again while it is throttled,
+// until the messages become visible again ("Handling errors for an SQS event
+// source in Lambda", backoff strategy).
+func (p *poller) invoke(spec *Mapping, b *queueBatch) (*Result, error) {
+	visibility, err := p.m.l.cfg.Queues.VisibilityTimeout(spec.SourceARN)
+	if err != nil {
+		return nil, err
+	}
+	payload := b.close()
+	for wait := (backOff{}); ; {
+		result, err := p.m.l.invoke(p.m.l.ctx, spec.Function, payload)
+		if !isThrottle(err) {
+			return result, err
+		}
+		p.m.counters.throttles.Add(1)
+		p.slots.backOff()
+		d := wait.next()
+		if time.Until(b.receivedAt.Add(visibility)) <= d || !pause(p.m.l.ctx, d) {
+			return nil, err
+		}
+	}
+}
+
+// slots are the invocations that a queue's mapping may have at once
+// ("Configuring scaling behavior for SQS event source mappings"): 5 at first,
+// up to 300 more a minute while all are in use, back to 5 when the queue is
+// empty, and fewer after failures.
+type slots struct {
+	freed chan struct{} // has an element if a slot may have become free
+
+	mu       sync.Mutex
+	used     int
+	limit    int
+	most     int
+	thriving bool // the last batch did not fail
+}
+
+const (
+	firstSlots = 5
+	moreSlots  = time.Minute / 300 // one more slot in this time
+	mostSlots  = 1_250
+)
+
+func (s *slots) configure(maximum int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.most = mostSlots
+	if maximum > 0 {
+		s.most = maximum
+	}
+	if s.limit == 0 {
+		s.limit = firstSlots
+	}
+	s.limit = min(s.limit, s.most)
+}
+
+// acquire takes a slot, and reports whether it could before ctx ended.
+func (s *slots) acquire(ctx context.Context) bool {
+	grow := time.NewTicker(moreSlots)
+	defer grow.Stop()
+	for {
+		s.mu.Lock()
+		free := s.used < s.limit
+		if free {
+			s.used++
+		}
+		s.mu.Unlock()
+		if free {
+			return true
+		}
+		select {
+		case <-s.freed:
+		case <-grow.C:
+			s.mu.Lock()
+			if s.thriving {
+				s.limit = min(s.limit+1, s.most)
+			}
+			s.mu.Unlock()
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (s *slots) release() {
+	s.mu.Lock()
+	s.used--
+	s.mu.Unlock()
+	select {
+	case s.freed <- struct{}{}:
+	default:
+	}
+}
+
+// rest says that the queue is empty.
+func (s *slots) rest() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit = min(s.limit, firstSlots)
+}
+
+// backOff halves the slots, after a failure.
+func (s *slots) backOff() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.limit, s.thriving = max(1, s.limit/2), false
+}
+
+// thrive lets the slots grow again, after a success.
+func (s *slots) thrive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.thriving = true
+}

@@ -1,0 +1,297 @@
+// Package local runs a project's synthesized templates on one machine, with no
+// account: the same templates, the same Lambda programs, the same AWS SDK.
+//
+// [Start] goes through these steps:
+//
+//  1. It takes the port, so that a taken one is known before anything happens.
+//  2. It reads the templates and checks that everything in them is supported;
+//     what is not is an error that names it, before anything is created.
+//  3. It builds the Lambda programs that the templates name, for this machine.
+//  4. It opens the store in the data directory, with what an earlier run left.
+//  5. It creates the resources, in the templates' order, each in an in-process
+//     implementation of its service (internal/<service>), and removes those
+//     that an earlier run had and the templates have no longer.
+//  6. It serves the services' own wire protocols on the one port.
+//
+// Everything is durable before it is acknowledged: after a kill -9 and another
+// Start on the same directory, nothing acknowledged is lost.
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
+	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb"
+	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
+	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
+	"github.com/penstock-dev/penstock/infra/local/internal/logs"
+	"github.com/penstock-dev/penstock/infra/local/internal/programs"
+	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
+	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/internal/sts"
+	"github.com/penstock-dev/penstock/infra/names"
+	"github.com/penstock-dev/penstock/infra/snapshots"
+)
+
+// Config says what to run, and where.
+type Config struct {
+	// Snapshot holds the templates.
+	Snapshot *snapshots.Snapshot
+	// Root is the project's folder, in which functions are built.
+	Root string
+	// DataDir is where everything is kept: made if there is none, and used by
+	// one environment at a time.
+	DataDir string
+	// Reset removes what an earlier run left in DataDir (data and logs).
+	Reset bool
+	// Port is the loopback port; 0 means any free one.
+	Port int
+	// Account and Region are those of every ARN.
+	Account, Region string
+	// Logger is told of what goes wrong inside, and of events that no rule
+	// matches. It must be set.
+	Logger *slog.Logger
+	// Building, if set, is told of the programs that are about to be built.
+	Building func(packages []string)
+}
+
+// Environment is a running environment.
+type Environment struct {
+	config   Config
+	endpoint string
+
+	store      *store.Store
+	logs       *logs.Logs
+	sqs        *sqs.Service
+	events     *eventbridge.Service
+	dynamodb   *dynamodb.Service
+	lambda     *lambda.Lambda
+	principals *principals
+	server     *http.Server
+	served     chan error
+
+	stacks   []cloudformation.Stack
+	programs map[string]string // by package
+}
+
+// Start starts an environment. It serves until Close. An error that wraps
+// syscall.EADDRINUSE means that the port is taken.
+func Start(ctx context.Context, config Config) (_ *Environment, err error) {
+	e := &Environment{config: config, principals: newPrincipals(config.Account), served: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			_ = e.Close()
+		}
+	}()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", config.Port))
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			_ = listener.Close()
+		}
+	}()
+	e.endpoint = "http://" + listener.Addr().String()
+
+	templates, err := e.parse()
+	if err != nil {
+		return nil, err
+	}
+	if err := cloudformation.Check(e.pseudo(), e.types(), templates...); err != nil {
+		return nil, fmt.Errorf("the templates of environment %q cannot run here:\n%w", config.Snapshot.Env, err)
+	}
+	if err := e.build(ctx); err != nil {
+		return nil, err
+	}
+	if err := e.open(); err != nil {
+		return nil, err
+	}
+	e.serve(listener)
+	if e.stacks, err = cloudformation.Deploy(ctx, e.pseudo(), e.types(), templates...); err != nil {
+		return nil, err
+	}
+	if err := e.retire(); err != nil {
+		return nil, err
+	}
+	return e, nil
+}
+
+// pseudo are the values of the templates' pseudo parameters.
+func (e *Environment) pseudo() cloudformation.Environment {
+	return cloudformation.Environment{AccountID: e.config.Account, Region: e.config.Region}
+}
+
+func (e *Environment) parse() ([]*cloudformation.Template, error) {
+	var templates []*cloudformation.Template
+	var faults []error
+	for _, stack := range e.config.Snapshot.Stacks {
+		t, err := cloudformation.Parse(stack, e.config.Snapshot.Templates[stack])
+		if err != nil {
+			faults = append(faults, err)
+			continue
+		}
+		templates = append(templates, t)
+	}
+	return templates, errors.Join(faults...)
+}
+
+// build builds the programs of every function, in one go.
+func (e *Environment) build(ctx context.Context) error {
+	var packages []string
+	for _, stack := range e.config.Snapshot.Stacks {
+		var template struct {
+			Resources map[string]struct{ Metadata map[string]any }
+		}
+		if err := json.Unmarshal(e.config.Snapshot.Templates[stack], &template); err != nil {
+			return err
+		}
+		for _, r := range template.Resources {
+			if code, ok := r.Metadata[names.CodeMetadata].(string); ok {
+				packages = append(packages, names.Package(code))
+			}
+		}
+	}
+	slices.Sort(packages)
+	packages = slices.Compact(packages)
+	if e.config.Building != nil {
+		e.config.Building(packages)
+	}
+	var err error
+	e.programs, err = programs.Build(ctx, e.config.Root, filepath.Join(e.config.DataDir, "programs"), packages)
+	return err
+}
+
+// open opens the store and the services on it.
+func (e *Environment) open() (err error) {
+	c := e.config
+	dir := filepath.Join(c.DataDir, "store")
+	if c.Reset {
+		if err := reset(dir, filepath.Join(c.DataDir, "logs")); err != nil {
+			return err
+		}
+	}
+	if e.store, err = store.Open(dir); err != nil {
+		return err
+	}
+	if e.logs, err = logs.Open(logs.Config{Dir: filepath.Join(c.DataDir, "logs"), Region: c.Region, Account: c.Account, Logger: c.Logger}); err != nil {
+		return err
+	}
+	if e.sqs, err = sqs.New(e.store, sqs.Config{Account: c.Account, Region: c.Region, URL: e.endpoint, Logger: c.Logger}); err != nil {
+		return err
+	}
+	if e.events, err = eventbridge.New(e.store, eventbridge.Config{Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Logger: c.Logger}); err != nil {
+		return err
+	}
+	if e.dynamodb, err = dynamodb.New(e.store, dynamodb.Config{Account: c.Account, Region: c.Region, Logger: c.Logger}); err != nil {
+		return err
+	}
+	e.lambda = lambda.New(lambda.Config{
+		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs,
+		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Logger: c.Logger,
+	})
+	return nil
+}
+
+// reset removes directories of an environment that no other process runs.
+func reset(storeDir, logsDir string) error {
+	if _, err := os.Stat(storeDir); errors.Is(err, os.ErrNotExist) {
+		return os.RemoveAll(logsDir)
+	}
+	// Opening it proves that nobody else has it open.
+	st, err := store.Open(storeDir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(st.Close(), os.RemoveAll(storeDir), os.RemoveAll(logsDir))
+}
+
+// serve answers the services' wire protocols.
+func (e *Environment) serve(listener net.Listener) {
+	mux := awswire.NewMux(e.config.Logger)
+	mux.JSON(sqs.Target, "1.0", e.sqs.Operations())
+	mux.JSON(eventbridge.WireTarget, "1.1", e.events.Operations())
+	mux.JSON(dynamodb.Target, "1.0", e.dynamodb.Operations())
+	mux.JSON(logs.Target, "1.1", e.logs.Operations())
+	mux.Query(sts.Service, sts.Handler(e.config.Account, e.principals.identify))
+	e.lambda.Register(mux)
+	e.server = &http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		// No write timeout: a long poll, and an invocation, may take minutes.
+		ErrorLog: slog.NewLogLogger(e.config.Logger.Handler(), slog.LevelWarn),
+	}
+	go func() { e.served <- e.server.Serve(listener) }()
+}
+
+// Endpoint is the URL that serves every service, for AWS_ENDPOINT_URL.
+func (e *Environment) Endpoint() string { return e.endpoint }
+
+// Region is the region of every ARN, for AWS_REGION.
+func (e *Environment) Region() string { return e.config.Region }
+
+// Names are the names of the environment's resources.
+func (e *Environment) Names() names.Names {
+	return names.New(e.config.Snapshot.App, e.config.Snapshot.Env)
+}
+
+// Credentials are an administrator's, for people and their tools.
+func (e *Environment) Credentials() (accessKeyID, secretAccessKey string) {
+	return administratorKey, administratorSecret
+}
+
+// BusStats are figures of the bus since the start.
+func (e *Environment) BusStats() eventbridge.Stats { return e.events.Stats() }
+
+// shutdownTimeout bounds how long Close waits for requests under way.
+const shutdownTimeout = 5 * time.Second
+
+// Close stops the functions, kills their processes, stops serving, and closes
+// the store. What was being handled is handled again after the next Start. It
+// returns when everything has ended; calling it again does nothing.
+func (e *Environment) Close() error {
+	var errs []error
+	if e.lambda != nil {
+		errs = append(errs, e.lambda.Close())
+		e.lambda = nil
+	}
+	if e.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+		defer cancel()
+		if err := e.server.Shutdown(ctx); err != nil {
+			// A long poll under way: its client will find the port closed.
+			errs = append(errs, e.server.Close())
+		}
+		<-e.served
+		e.server = nil
+	}
+	if e.dynamodb != nil {
+		e.dynamodb.Close()
+		e.dynamodb = nil
+	}
+	if e.sqs != nil {
+		e.sqs.Close()
+		e.sqs = nil
+	}
+	if e.logs != nil {
+		errs = append(errs, e.logs.Close())
+		e.logs = nil
+	}
+	if e.store != nil {
+		errs = append(errs, e.store.Close())
+		e.store = nil
+	}
+	return errors.Join(errs...)
+}

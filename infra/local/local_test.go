@@ -1,0 +1,188 @@
+package local_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+
+	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/outboxdynamo"
+	"github.com/penstock-dev/penstock/events/savings"
+	"github.com/penstock-dev/penstock/infra/local"
+	"github.com/penstock-dev/penstock/infra/snapshots"
+)
+
+// dirVariable makes the test binary run an environment in that directory
+// instead of tests, so that a test can kill it.
+const dirVariable = "PENSTOCK_TEST_RUN_IN"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(dirVariable); dir != "" {
+		if err := runEnvironment(dir); err != nil {
+			fmt.Println(err)
+			os.Exit(1)
+		}
+		select {} // until it is killed
+	}
+	os.Exit(m.Run())
+}
+
+func runEnvironment(dir string) error {
+	snapshot, err := quick()
+	if err != nil {
+		return err
+	}
+	env, err := local.Start(context.Background(), config(snapshot, dir))
+	if err != nil {
+		return err
+	}
+	fmt.Println("serving", env.Endpoint())
+	return nil
+}
+
+const root = "../.."
+
+func config(snapshot *snapshots.Snapshot, dir string) local.Config {
+	return local.Config{Snapshot: snapshot, Root: root, DataDir: dir, Account: "000000000000", Region: "us-east-1", Logger: slog.New(slog.DiscardHandler)}
+}
+
+// quick is the project's own snapshot, with a visibility timeout of seconds in
+// place of minutes: what a killed environment had in flight comes back while
+// the test waits.
+func quick() (*snapshots.Snapshot, error) {
+	snapshot, err := snapshots.Load(os.DirFS(root), "local")
+	if err != nil {
+		return nil, err
+	}
+	replace := strings.NewReplacer(`"VisibilityTimeout": 181`, `"VisibilityTimeout": 5`, `"Timeout": 30`, `"Timeout": 5`)
+	for stack, template := range snapshot.Templates {
+		snapshot.Templates[stack] = json.RawMessage(replace.Replace(string(template)))
+	}
+	return snapshot, nil
+}
+
+func awsConfig(endpoint string) aws.Config {
+	return aws.Config{BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIAPENSTOCKLOCAL000", "penstock-local-secret", "")}
+}
+
+// fees counts the fees in the ledger by the withdrawal's event id.
+func fees(t *testing.T, db *dynamodb.Client) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	pages := dynamodb.NewScanPaginator(db, &dynamodb.ScanInput{TableName: aws.String("penstock-local-ledger")})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, item := range page.Items {
+			if id, ok := item["withdrawalId"].(*types.AttributeValueMemberS); ok {
+				out[id.Value]++
+			}
+		}
+	}
+	return out
+}
+
+func TestWhatWasCommittedBeforeAKillIsHandledExactlyOnceAfterARestart(t *testing.T) {
+	dir := t.TempDir()
+	committed := map[string]bool{}
+	for range 3 {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), dirVariable+"="+dir)
+		cmd.Stderr = os.Stderr
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		endpoint, ok := strings.CutPrefix(strings.TrimSpace(line), "serving ")
+		if !ok {
+			t.Fatalf("the environment did not start: %s %v", line, err)
+		}
+		outbox := outboxdynamo.New(dynamodb.NewFromConfig(awsConfig(endpoint)), outboxdynamo.Config{Table: "penstock-local-outbox"})
+		for range 40 {
+			event := events.Stamp(t.Context(), savings.SampleWithdrawal())
+			err := outbox.InTx(t.Context(), func(s *outboxdynamo.Session) error { return s.PublishAfterCommit(t.Context(), event) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			committed[event.ID] = true
+		}
+		// Killed with some of it still in the outbox, in queues, in functions.
+		if err := cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = cmd.Wait()
+	}
+
+	snapshot, err := quick()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := local.Start(t.Context(), config(snapshot, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	db := dynamodb.NewFromConfig(awsConfig(env.Endpoint()))
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for len(fees(t, db)) < len(committed) {
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("%d of %d withdrawals have a fee", len(fees(t, db)), len(committed))
+		}
+	}
+	for id, n := range fees(t, db) {
+		if n != 1 || !committed[id] {
+			t.Errorf("withdrawal %s: %d fees, committed %v", id, n, committed[id])
+		}
+	}
+}
+
+func TestWhatATemplateAsksForAndIsNotSupportedIsNamedBeforeAnythingIsCreated(t *testing.T) {
+	snapshot := &snapshots.Snapshot{App: "penstock", Env: "local", Stacks: []string{"a"}, Templates: map[string]json.RawMessage{
+		"a": json.RawMessage(`{"Resources":{
+			"Queue": {"Type":"AWS::SQS::Queue","Properties":{"QueueName":"q","FifoQueue":true}},
+			"Topic": {"Type":"AWS::SNS::Topic","Properties":{}},
+			"Rule":  {"Type":"AWS::Events::Rule","Properties":{"Name":"r","EventPattern":{"source":"savings"},"Targets":[]}},
+			"Other": {"Type":"AWS::Lambda::Function","Properties":{"FunctionName":"f","Runtime":"python3.13"}}}}`),
+	}}
+	dir := filepath.Join(t.TempDir(), "data")
+	env, err := local.Start(t.Context(), config(snapshot, dir))
+	if err == nil {
+		env.Close()
+		t.Fatal("it started")
+	}
+	for _, want := range []string{
+		`AWS::SQS::Queue "Queue" (stack a): property FifoQueue is not supported`,
+		`resource type AWS::SNS::Topic is not supported`,
+		`AWS::Events::Rule "Rule" (stack a): property EventPattern`,
+		`property Runtime: "python3.13"`,
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error lacks %q:\n%v", want, err)
+		}
+	}
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("%s was made: %v", dir, err)
+	}
+}

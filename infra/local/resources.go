@@ -1,0 +1,383 @@
+package local
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"github.com/penstock-dev/penstock/events/pattern"
+	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
+	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb"
+	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
+	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
+	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
+	"github.com/penstock-dev/penstock/infra/names"
+)
+
+// types are the resource types that templates may use. The fields of each
+// properties struct are the properties that are supported; any other is an
+// error that names it.
+func (e *Environment) types() cloudformation.Types {
+	return cloudformation.Types{
+		"AWS::Events::EventBus":           cloudformation.Provide(e.eventBus),
+		"AWS::Events::Rule":               cloudformation.Provide(e.rule),
+		"AWS::SQS::Queue":                 cloudformation.Provide(e.queue),
+		"AWS::SQS::QueuePolicy":           cloudformation.Provide(e.queuePolicy),
+		"AWS::DynamoDB::Table":            cloudformation.Provide(e.table),
+		"AWS::Lambda::Function":           cloudformation.Provide(e.function),
+		"AWS::Lambda::EventSourceMapping": cloudformation.Provide(e.mapping),
+		"AWS::Logs::LogGroup":             cloudformation.Provide(e.logGroup),
+		"AWS::IAM::Role":                  cloudformation.Provide(e.role),
+		"AWS::SSM::Parameter":             cloudformation.Provide(e.parameter),
+	}
+}
+
+type tags []struct{ Key, Value string }
+
+func (t tags) values() map[string]string {
+	if len(t) == 0 {
+		return nil
+	}
+	out := map[string]string{}
+	for _, one := range t {
+		out[one.Key] = one.Value
+	}
+	return out
+}
+
+type busProperties struct {
+	Name        string
+	Description string
+	Tags        tags
+}
+
+func (e *Environment) eventBus(_ context.Context, _ cloudformation.Resource, p busProperties) (cloudformation.Attributes, error) {
+	if err := e.events.EnsureBus(p.Name); err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	return cloudformation.Attributes{Ref: p.Name, Att: map[string]string{"Name": p.Name, "Arn": e.events.BusARN(p.Name)}}, nil
+}
+
+type ruleProperties struct {
+	Name         string
+	Description  string
+	EventBusName string
+	EventPattern json.RawMessage
+	State        string
+	Targets      []struct {
+		Id               string //nolint:revive // CloudFormation's spelling
+		Arn              string
+		DeadLetterConfig struct{ Arn string }
+		RetryPolicy      struct{ MaximumEventAgeInSeconds, MaximumRetryAttempts int }
+	}
+}
+
+func (p *ruleProperties) Validate() error {
+	if p.State != "" && p.State != "ENABLED" && p.State != "DISABLED" {
+		return fmt.Errorf("property State: %q is not supported by the local environment", p.State)
+	}
+	if len(p.EventPattern) == 0 {
+		return fmt.Errorf("property EventPattern is missing: rules with schedules are not supported by the local environment")
+	}
+	if _, err := pattern.Parse(p.EventPattern); err != nil {
+		return fmt.Errorf("property EventPattern: %w", err)
+	}
+	return nil
+}
+
+func (e *Environment) rule(_ context.Context, _ cloudformation.Resource, p ruleProperties) (cloudformation.Attributes, error) {
+	r := eventbridge.Rule{Bus: p.EventBusName, Name: p.Name, Description: p.Description, Pattern: p.EventPattern, Disabled: p.State == "DISABLED"}
+	for _, t := range p.Targets {
+		r.Targets = append(r.Targets, eventbridge.Target{
+			ID: t.Id, ARN: t.Arn, DeadLetterARN: t.DeadLetterConfig.Arn,
+			MaxAgeSeconds: t.RetryPolicy.MaximumEventAgeInSeconds, MaxRetries: t.RetryPolicy.MaximumRetryAttempts,
+		})
+	}
+	if err := e.events.EnsureRule(r); err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	// "AWS::Events::Rule": Ref is the bus's name and the rule's.
+	return cloudformation.Attributes{Ref: p.EventBusName + "|" + p.Name, Att: map[string]string{"Arn": e.events.RuleARN(p.EventBusName, p.Name)}}, nil
+}
+
+type queueProperties struct {
+	QueueName                     string
+	DelaySeconds                  *int
+	MaximumMessageSize            *int
+	MessageRetentionPeriod        *int
+	ReceiveMessageWaitTimeSeconds *int
+	VisibilityTimeout             *int
+	SqsManagedSseEnabled          *bool
+	RedrivePolicy                 json.RawMessage
+	Tags                          tags
+}
+
+func (e *Environment) queue(_ context.Context, _ cloudformation.Resource, p queueProperties) (cloudformation.Attributes, error) {
+	attributes := sqs.Attributes{}
+	for name, value := range map[string]*int{
+		"DelaySeconds": p.DelaySeconds, "MaximumMessageSize": p.MaximumMessageSize, "MessageRetentionPeriod": p.MessageRetentionPeriod,
+		"ReceiveMessageWaitTimeSeconds": p.ReceiveMessageWaitTimeSeconds, "VisibilityTimeout": p.VisibilityTimeout,
+	} {
+		if value != nil {
+			attributes[name] = fmt.Sprint(*value)
+		}
+	}
+	if p.SqsManagedSseEnabled != nil {
+		attributes["SqsManagedSseEnabled"] = fmt.Sprint(*p.SqsManagedSseEnabled)
+	}
+	if p.RedrivePolicy != nil {
+		attributes["RedrivePolicy"] = string(p.RedrivePolicy)
+	}
+	if err := e.sqs.EnsureQueue(p.QueueName, attributes, p.Tags.values()); err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	url := e.sqs.QueueURL(p.QueueName)
+	return cloudformation.Attributes{Ref: url, Att: map[string]string{"Arn": e.sqs.ARN(p.QueueName), "QueueName": p.QueueName, "QueueUrl": url}}, nil
+}
+
+type queuePolicyProperties struct {
+	PolicyDocument json.RawMessage
+	Queues         []string // their URLs
+}
+
+func (p *queuePolicyProperties) Validate() error {
+	_, err := policy.Parse(p.PolicyDocument)
+	return err
+}
+
+func (e *Environment) queuePolicy(_ context.Context, r cloudformation.Resource, p queuePolicyProperties) (cloudformation.Attributes, error) {
+	for _, url := range p.Queues {
+		if err := e.sqs.SetAttributes(path.Base(url), sqs.Attributes{"Policy": string(p.PolicyDocument)}); err != nil {
+			return cloudformation.Attributes{}, err
+		}
+	}
+	return cloudformation.Attributes{Ref: r.LogicalID}, nil
+}
+
+type tableProperties struct {
+	TableName               string
+	AttributeDefinitions    []struct{ AttributeName, AttributeType string }
+	KeySchema               []struct{ AttributeName, KeyType string }
+	StreamSpecification     struct{ StreamViewType string }
+	TimeToLiveSpecification struct {
+		AttributeName string
+		Enabled       bool
+	}
+	BillingMode                      string
+	DeletionProtectionEnabled        bool
+	PointInTimeRecoverySpecification struct {
+		PointInTimeRecoveryEnabled bool
+		RecoveryPeriodInDays       int
+	}
+	SSESpecification struct{ SSEEnabled bool }
+	Tags             tags
+}
+
+func (e *Environment) table(ctx context.Context, _ cloudformation.Resource, p tableProperties) (cloudformation.Attributes, error) {
+	t := dynamodb.Table{Name: p.TableName, StreamView: dynamodb.StreamView(p.StreamSpecification.StreamViewType)}
+	if p.TimeToLiveSpecification.Enabled {
+		t.TTLAttribute = p.TimeToLiveSpecification.AttributeName
+	}
+	kinds := map[string]string{}
+	for _, a := range p.AttributeDefinitions {
+		kinds[a.AttributeName] = a.AttributeType
+	}
+	for _, k := range p.KeySchema {
+		attribute := dynamodb.KeyAttribute{Name: k.AttributeName, Type: kinds[k.AttributeName]}
+		if k.KeyType == "HASH" {
+			t.PartitionKey = attribute
+		} else {
+			t.SortKey = attribute
+		}
+	}
+	if err := e.dynamodb.CreateTable(ctx, t); err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	out := cloudformation.Attributes{Ref: p.TableName, Att: map[string]string{"Arn": e.dynamodb.TableARN(p.TableName)}}
+	if arn, ok := e.dynamodb.StreamARN(p.TableName); ok {
+		out.Att["StreamArn"] = arn
+	}
+	return out, nil
+}
+
+type functionProperties struct {
+	FunctionName  string
+	Description   string
+	Architectures []string
+	Runtime       string
+	Handler       string
+	Role          string
+	MemorySize    int
+	Timeout       int
+	// The code is built from the folder that Metadata names.
+	Code                         struct{ S3Bucket, S3Key string }
+	Environment                  struct{ Variables map[string]string }
+	LoggingConfig                struct{ LogGroup string }
+	ReservedConcurrentExecutions *int
+	Tags                         tags
+}
+
+func (p *functionProperties) Validate() error {
+	if p.Runtime != "provided.al2023" {
+		return fmt.Errorf("property Runtime: %q is not supported by the local environment: want provided.al2023", p.Runtime)
+	}
+	return nil
+}
+
+func (e *Environment) function(ctx context.Context, r cloudformation.Resource, p functionProperties) (cloudformation.Attributes, error) {
+	code, ok := r.Metadata[names.CodeMetadata].(string)
+	if !ok {
+		return cloudformation.Attributes{}, fmt.Errorf("its Metadata does not say under %s where its code is", names.CodeMetadata)
+	}
+	err := e.lambda.CreateFunction(ctx, lambda.Function{
+		Name: p.FunctionName, Description: p.Description, Program: e.programs[names.Package(code)], Handler: p.Handler,
+		Environment: p.Environment.Variables, Timeout: seconds(p.Timeout), MemoryMB: p.MemorySize,
+		ReservedConcurrency: p.ReservedConcurrentExecutions, LogGroup: p.LoggingConfig.LogGroup,
+		RoleARN: p.Role, Credentials: e.principals.assume(p.Role),
+	})
+	if err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	return cloudformation.Attributes{Ref: p.FunctionName, Att: map[string]string{
+		"Arn": fmt.Sprintf("arn:aws:lambda:%s:%s:function:%s", e.config.Region, e.config.Account, p.FunctionName),
+	}}, nil
+}
+
+type mappingProperties struct {
+	FunctionName                   string
+	EventSourceArn                 string
+	BatchSize                      int
+	MaximumBatchingWindowInSeconds int
+	Enabled                        *bool
+	FunctionResponseTypes          []string
+	ScalingConfig                  struct{ MaximumConcurrency int }
+	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
+	StartingPosition               string
+	ParallelizationFactor          int
+	BisectBatchOnFunctionError     bool
+	MaximumRetryAttempts           *int
+	MaximumRecordAgeInSeconds      int
+	Tags                           tags
+}
+
+func (p *mappingProperties) Validate() error {
+	for _, one := range p.FunctionResponseTypes {
+		if one != "ReportBatchItemFailures" {
+			return fmt.Errorf("property FunctionResponseTypes: %q is not supported by the local environment", one)
+		}
+	}
+	_, err := matchAny(p.filters())
+	return err
+}
+
+// filters returns the texts of the patterns that records are filtered by.
+func (p *mappingProperties) filters() []string {
+	var out []string
+	for _, f := range p.FilterCriteria.Filters {
+		out = append(out, f.Pattern)
+	}
+	return out
+}
+
+// matchAny returns what tells whether a record passes: one of the patterns
+// must match it. It returns nil, which lets all pass, for no patterns.
+func matchAny(texts []string) (func(record []byte) bool, error) {
+	var patterns []*pattern.Pattern
+	for i, text := range texts {
+		one, err := pattern.Parse([]byte(text))
+		if err != nil {
+			return nil, fmt.Errorf("property FilterCriteria.Filters[%d].Pattern: %w", i, err)
+		}
+		patterns = append(patterns, one)
+	}
+	if patterns == nil {
+		return nil, nil
+	}
+	return func(record []byte) bool {
+		decoded, err := pattern.Decode(record)
+		return err == nil && slices.ContainsFunc(patterns, func(p *pattern.Pattern) bool { return p.MatchEvent(decoded) })
+	}, nil
+}
+
+func (e *Environment) mapping(ctx context.Context, _ cloudformation.Resource, p mappingProperties) (cloudformation.Attributes, error) {
+	filter, err := matchAny(p.filters())
+	if err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	id, err := e.lambda.CreateMapping(ctx, lambda.Mapping{
+		Function: p.FunctionName, SourceARN: p.EventSourceArn, BatchSize: p.BatchSize,
+		Window: seconds(p.MaximumBatchingWindowInSeconds), Enabled: p.Enabled,
+		ReportBatchItemFailures: len(p.FunctionResponseTypes) > 0, MaximumConcurrency: p.ScalingConfig.MaximumConcurrency,
+		StartingPosition: p.StartingPosition, ParallelizationFactor: p.ParallelizationFactor,
+		BisectBatchOnFunctionError: p.BisectBatchOnFunctionError, MaximumRetryAttempts: p.MaximumRetryAttempts,
+		MaximumRecordAge: seconds(p.MaximumRecordAgeInSeconds), Filter: filter, FilterPatterns: p.filters(),
+	})
+	if err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	return cloudformation.Attributes{Ref: id, Att: map[string]string{"Id": id}}, nil
+}
+
+func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
+
+type logGroupProperties struct {
+	LogGroupName    string
+	RetentionInDays int
+	Tags            tags
+}
+
+func (e *Environment) logGroup(_ context.Context, _ cloudformation.Resource, p logGroupProperties) (cloudformation.Attributes, error) {
+	if err := e.logs.CreateGroup(p.LogGroupName, p.RetentionInDays); err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	return cloudformation.Attributes{Ref: p.LogGroupName, Att: map[string]string{
+		"Arn": fmt.Sprintf("arn:aws:logs:%s:%s:log-group:%s:*", e.config.Region, e.config.Account, p.LogGroupName),
+	}}, nil
+}
+
+type roleProperties struct {
+	RoleName                 string
+	Description              string
+	AssumeRolePolicyDocument json.RawMessage
+	Policies                 []struct {
+		PolicyName     string
+		PolicyDocument json.RawMessage
+	}
+	ManagedPolicyArns []string
+	Tags              tags
+}
+
+func (p *roleProperties) Validate() error {
+	for _, one := range p.Policies {
+		if _, err := policy.Parse(one.PolicyDocument); err != nil {
+			return fmt.Errorf("policy %q: %w", one.PolicyName, err)
+		}
+	}
+	if len(p.ManagedPolicyArns) > 0 {
+		return fmt.Errorf("property ManagedPolicyArns: managed policy %s is not known to the local environment", p.ManagedPolicyArns[0])
+	}
+	return nil
+}
+
+func (e *Environment) role(_ context.Context, r cloudformation.Resource, p roleProperties) (cloudformation.Attributes, error) {
+	name := p.RoleName
+	if name == "" {
+		name = r.Stack + "-" + r.LogicalID
+	}
+	return cloudformation.Attributes{Ref: name, Att: map[string]string{"Arn": e.principals.roleARN(name)}}, nil
+}
+
+type parameterProperties struct {
+	Name        string
+	Description string
+	Type        string
+	Value       string
+}
+
+func (e *Environment) parameter(_ context.Context, _ cloudformation.Resource, p parameterProperties) (cloudformation.Attributes, error) {
+	return cloudformation.Attributes{Ref: p.Name, Att: map[string]string{"Type": p.Type, "Value": p.Value}}, nil
+}

@@ -1,0 +1,33 @@
+// Package project finds the project that a program is run in.
+package project
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// marker is the file that stands in a project's root.
+const marker = "cdk.json"
+
+// Root returns the root of the project that the working directory is in: the
+// nearest folder, upwards, that holds cdk.json.
+func Root() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for at := dir; ; at = filepath.Dir(at) {
+		_, err := os.Stat(filepath.Join(at, marker))
+		if err == nil {
+			return at, nil
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return "", err
+		}
+		if at == filepath.Dir(at) {
+			return "", fmt.Errorf("no project here: neither %s nor a folder above it holds %s (run this inside the project)", dir, marker)
+		}
+	}
+}

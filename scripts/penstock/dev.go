@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/penstock-dev/penstock/infra/local"
+	"github.com/penstock-dev/penstock/infra/manifest"
+	"github.com/penstock-dev/penstock/infra/snapshots"
+	"github.com/penstock-dev/penstock/scripts/internal/project"
+)
+
+// localEnv is the environment that runs on one machine.
+const localEnv = "local"
+
+// defaultPort is that of the environment's endpoint in environments.json, and
+// of other programs that stand in for AWS.
+const defaultPort = 4566
+
+type devFlags struct {
+	port    int
+	dataDir string
+	reset   bool
+	demo    demoFlags
+}
+
+func newDev() *cobra.Command {
+	var f devFlags
+	cmd := &cobra.Command{
+		Use:   "dev",
+		Short: "Run the project's templates on this machine, with no account",
+		Long: `Run the project's templates on this machine, with no account.
+
+dev takes the synthesized templates of the environment "local" from
+infra/snapshots/local, builds the functions for this machine, creates every
+resource, and serves the wire protocols of the AWS services on one loopback
+port, until Ctrl-C. Any AWS SDK and the AWS CLI work against it.
+
+What is acknowledged is on disk: data, messages and logs are there again at the
+next start, even after a kill -9. --reset begins anew.
+
+With --demo it does the product's main job once and exits: withdrawals are
+written to a table and published after commit; the function withdrawal-fee
+receives them in batches and charges a fee for each, exactly once. Exit status
+0 means that every single one was checked and is right.`,
+		Example: `  penstock dev
+  penstock dev --port 0 --reset
+  penstock dev --demo
+  penstock dev --demo --input withdrawals.ndjson`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&f.port, "port", defaultPort, "loopback port; 0 takes any free one")
+	flags.StringVar(&f.dataDir, "data-dir", filepath.Join(".penstock", "local"), "where data, logs and built programs are kept, relative to the project's root")
+	flags.BoolVar(&f.reset, "reset", false, "remove the data and logs of earlier runs first")
+	f.demo.add(cmd)
+	return cmd
+}
+
+func (f *devFlags) run(cmd *cobra.Command) error {
+	ctx, out, progress := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
+	if f.port < 0 || f.port > 65535 {
+		return misuse{fmt.Errorf("--port %d: want 0 to 65535", f.port)}
+	}
+	// Read first: bad input is told before anything is built or written.
+	withdrawals, err := f.demo.withdrawals(cmd)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	env, err := f.start(ctx, progress)
+	if err != nil {
+		return err
+	}
+	defer env.Close()
+
+	if withdrawals != nil {
+		return errors.Join(f.demo.run(ctx, env, withdrawals, out, progress), closing(env))
+	}
+	describe(out, env)
+	fmt.Fprintf(out, "\nready after %.1f s (Ctrl-C stops it)\n", time.Since(began).Seconds())
+	<-ctx.Done()
+	fmt.Fprintln(progress, "stopping")
+	summarise(progress, env)
+	return closing(env)
+}
+
+func closing(env *local.Environment) error {
+	if err := env.Close(); err != nil {
+		return fmt.Errorf("stopping: %w", err)
+	}
+	return nil
+}
+
+// start starts the environment of the project that the working directory is
+// in.
+func (f *devFlags) start(ctx context.Context, progress io.Writer) (*local.Environment, error) {
+	root, err := project.Root()
+	if err != nil {
+		return nil, err
+	}
+	files := os.DirFS(root)
+	settings, err := manifest.LoadEnvironment(files, localEnv)
+	if err != nil {
+		return nil, err
+	}
+	snapshot, err := snapshots.Load(files, localEnv)
+	if err != nil {
+		return nil, err
+	}
+	stale, err := snapshot.Stale(files)
+	if err != nil {
+		return nil, err
+	}
+	if err := snapshot.StaleError(stale); err != nil {
+		fmt.Fprintln(progress, "warning:", err)
+	}
+	dataDir := f.dataDir
+	if !filepath.IsAbs(dataDir) {
+		dataDir = filepath.Join(root, dataDir)
+	}
+	env, err := local.Start(ctx, local.Config{
+		Snapshot: snapshot, Root: root, DataDir: dataDir, Reset: f.reset, Port: f.port,
+		Account: settings.Account, Region: settings.Region,
+		Logger: slog.New(slog.NewTextHandler(progress, nil)),
+		Building: func(packages []string) {
+			fmt.Fprintf(progress, "building %d functions: %s\n", len(packages), strings.Join(packages, " "))
+		},
+	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, misuse{fmt.Errorf("port %d is taken: give another with --port, or --port 0 for any free one", f.port)}
+	}
+	return env, err
+}
+
+// describe prints what was deployed and how to reach it.
+func describe(out io.Writer, env *local.Environment) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "FUNCTION\tRECEIVES\tFROM\tBATCH")
+	for _, f := range env.Deployed() {
+		for i, t := range f.Triggers {
+			name, events := f.Name, t.Events
+			if i > 0 {
+				name = ""
+			}
+			if events == "" {
+				events = "changes of a table"
+			}
+			fmt.Fprintf(w, "%s\t%s\t%s\t%d or %d s\n", name, events, t.Source, t.BatchSize, t.WindowSeconds)
+		}
+		if len(f.Triggers) == 0 {
+			fmt.Fprintf(w, "%s\tnothing\t\t\n", f.Name)
+		}
+	}
+	w.Flush()
+	if without := env.WithoutEffect(); len(without) > 0 {
+		fmt.Fprintf(out, "\nAccepted without effect here: %s.\n", strings.Join(without, "; "))
+	}
+	key, secret := env.Credentials()
+	fmt.Fprintf(out, `
+Point any AWS tool at it:
+  export AWS_ENDPOINT_URL=%s
+  export AWS_ACCESS_KEY_ID=%s
+  export AWS_SECRET_ACCESS_KEY=%s
+  export AWS_REGION=%s
+`, env.Endpoint(), key, secret, env.Region())
+}
+
+// summarise prints what passed, and what nobody received.
+func summarise(out io.Writer, env *local.Environment) {
+	stats := env.BusStats()
+	if stats.Events == 0 {
+		return
+	}
+	fmt.Fprintf(out, "events: %d on the bus, %d matched a rule, %d deliveries", stats.Events, stats.Matched, stats.Delivered)
+	if stats.DeadLettered > 0 {
+		fmt.Fprintf(out, ", %d refused by their queue and kept in a rule's DLQ", stats.DeadLettered)
+	}
+	if stats.Dropped > 0 {
+		fmt.Fprintf(out, ", %d refused and dropped", stats.Dropped)
+	}
+	fmt.Fprintln(out)
+	for _, name := range sorted(stats.Unmatched) {
+		fmt.Fprintf(out, "no rule matched: %s, %d\n", name, stats.Unmatched[name])
+	}
+}
