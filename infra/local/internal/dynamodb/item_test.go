@@ -117,32 +117,31 @@ func TestAFailedConditionShowsTheItemIfAskedTo(t *testing.T) {
 func TestUpdateItem(t *testing.T) {
 	const ann = `{"list":{"L":[{"S":"a"},{"S":"b"}]},"map":{"M":{"x":{"N":"1"}}},"n":{"N":"5"},"pk":{"S":"ann"}}`
 	for _, c := range []struct {
-		name     string
-		in       sdk.UpdateItemInput
-		key, v   string // v: of :v
-		want     string // the answer's attributes, or the error
-		becomes  string // the item of that key; "same": as it was
-		noUpdate bool
+		name    string
+		in      sdk.UpdateItemInput
+		key, v  string // v: of :v
+		want    string // the answer's attributes, or the error
+		becomes string // the item of that key; "same": as it was
 	}{
-		{"changes a part", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = n + :v REMOVE #m")}, "ann", `{"N":"1"}`, "", `{"list":{"L":[{"S":"a"},{"S":"b"}]},"n":{"N":"6"},"pk":{"S":"ann"}}`, false},
-		{"makes an item", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v")}, "bob", `{"N":"1"}`, "", `{"n":{"N":"1"},"pk":{"S":"bob"}}`, false},
-		{"makes an item of nothing but its key", sdk.UpdateItemInput{}, "bob", "", "", `{"pk":{"S":"bob"}}`, false},
-		{"does not make an item by removing", sdk.UpdateItemInput{UpdateExpression: aws.String("REMOVE n"), ReturnValues: "ALL_NEW"}, "bob", "", "", "", false},
-		{"ALL_OLD", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v"), ReturnValues: "ALL_OLD"}, "ann", `{"N":"6"}`, ann, `{"list":{"L":[{"S":"a"},{"S":"b"}]},"map":{"M":{"x":{"N":"1"}}},"n":{"N":"6"},"pk":{"S":"ann"}}`, false},
-		{"ALL_OLD of a new item", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v"), ReturnValues: "ALL_OLD"}, "bob", `{"N":"6"}`, "", `{"n":{"N":"6"},"pk":{"S":"bob"}}`, false},
-		{"ALL_NEW", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v"), ReturnValues: "ALL_NEW"}, "bob", `{"N":"6"}`, `{"n":{"N":"6"},"pk":{"S":"bob"}}`, `{"n":{"N":"6"},"pk":{"S":"bob"}}`, false},
-		{"UPDATED_OLD", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v, c = :v, #m.x = :v"), ReturnValues: "UPDATED_OLD"}, "ann", `{"N":"6"}`, `{"map":{"M":{"x":{"N":"1"}}},"n":{"N":"5"}}`, `{"c":{"N":"6"},"list":{"L":[{"S":"a"},{"S":"b"}]},"map":{"M":{"x":{"N":"6"}}},"n":{"N":"6"},"pk":{"S":"ann"}}`, false},
-		{"UPDATED_NEW", sdk.UpdateItemInput{UpdateExpression: aws.String("SET #l[1] = :v REMOVE n"), ReturnValues: "UPDATED_NEW"}, "ann", `{"N":"6"}`, `{"list":{"L":[{"N":"6"}]}}`, `{"list":{"L":[{"S":"a"},{"N":"6"}]},"map":{"M":{"x":{"N":"1"}}},"pk":{"S":"ann"}}`, false},
-		{"UPDATED_NEW of what is removed", sdk.UpdateItemInput{UpdateExpression: aws.String("REMOVE n"), ReturnValues: "UPDATED_NEW"}, "ann", ``, ``, `{"list":{"L":[{"S":"a"},{"S":"b"}]},"map":{"M":{"x":{"N":"1"}}},"pk":{"S":"ann"}}`, false},
-		{"a condition that does not hold", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v"), ConditionExpression: aws.String("n = :v")}, "ann", `{"N":"6"}`, "ConditionalCheckFailedException: The conditional request failed", "same", false},
-		{"its key", sdk.UpdateItemInput{UpdateExpression: aws.String("SET pk = :v")}, "ann", `{"S":"x"}`, "ValidationException: One or more parameter values were invalid: Cannot update attribute pk. This attribute is part of the key", "same", false},
-		{"a path that is not there", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n.x = :v")}, "ann", `{"S":"x"}`, "ValidationException: The document path provided in the update expression is invalid for update", "same", false},
-		{"an attribute that is not there", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = n + :v")}, "bob", `{"N":"1"}`, "ValidationException: The provided expression refers to an attribute that does not exist in the item", "", false},
-		{"a sum out of range", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = n + :v")}, "ann", `{"N":"9e125"}`, "ValidationException: Number overflow", "same", false},
-		{"more key than the table has", sdk.UpdateItemInput{Key: item(t, `{"pk":{"S":"ann"},"sk":{"N":"1"}}`)}, "ann", "", "ValidationException: The provided key element does not match the schema", "same", false},
-		{"an item too large", sdk.UpdateItemInput{UpdateExpression: aws.String("SET big = :v")}, "ann", `{"S":"` + strings.Repeat("x", 400<<10) + `"}`, "ValidationException: Item size to update has exceeded the maximum allowed size", "same", false},
-		{"an item nested too deep", sdk.UpdateItemInput{UpdateExpression: aws.String("SET #m.y = :v")}, "ann", strings.Repeat(`{"L":[`, 32) + strings.Repeat(`]}`, 32), "ValidationException: Nesting Levels have exceeded supported limits", "same", false},
-		{"legacy AttributeUpdates", sdk.UpdateItemInput{AttributeUpdates: map[string]types.AttributeValueUpdate{"a": {Action: "DELETE"}}}, "ann", "", "ValidationException: parameter AttributeUpdates is not supported by the local environment", "same", false},
+		{"changes a part", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = n + :v REMOVE #m")}, "ann", `{"N":"1"}`, "", `{"list":{"L":[{"S":"a"},{"S":"b"}]},"n":{"N":"6"},"pk":{"S":"ann"}}`},
+		{"makes an item", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v")}, "bob", `{"N":"1"}`, "", `{"n":{"N":"1"},"pk":{"S":"bob"}}`},
+		{"makes an item of nothing but its key", sdk.UpdateItemInput{}, "bob", "", "", `{"pk":{"S":"bob"}}`},
+		{"does not make an item by removing", sdk.UpdateItemInput{UpdateExpression: aws.String("REMOVE n"), ReturnValues: "ALL_NEW"}, "bob", "", "", ""},
+		{"ALL_OLD", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v"), ReturnValues: "ALL_OLD"}, "ann", `{"N":"6"}`, ann, `{"list":{"L":[{"S":"a"},{"S":"b"}]},"map":{"M":{"x":{"N":"1"}}},"n":{"N":"6"},"pk":{"S":"ann"}}`},
+		{"ALL_OLD of a new item", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v"), ReturnValues: "ALL_OLD"}, "bob", `{"N":"6"}`, "", `{"n":{"N":"6"},"pk":{"S":"bob"}}`},
+		{"ALL_NEW", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v"), ReturnValues: "ALL_NEW"}, "bob", `{"N":"6"}`, `{"n":{"N":"6"},"pk":{"S":"bob"}}`, `{"n":{"N":"6"},"pk":{"S":"bob"}}`},
+		{"UPDATED_OLD", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v, c = :v, #m.x = :v"), ReturnValues: "UPDATED_OLD"}, "ann", `{"N":"6"}`, `{"map":{"M":{"x":{"N":"1"}}},"n":{"N":"5"}}`, `{"c":{"N":"6"},"list":{"L":[{"S":"a"},{"S":"b"}]},"map":{"M":{"x":{"N":"6"}}},"n":{"N":"6"},"pk":{"S":"ann"}}`},
+		{"UPDATED_NEW", sdk.UpdateItemInput{UpdateExpression: aws.String("SET #l[1] = :v REMOVE n"), ReturnValues: "UPDATED_NEW"}, "ann", `{"N":"6"}`, `{"list":{"L":[{"N":"6"}]}}`, `{"list":{"L":[{"S":"a"},{"N":"6"}]},"map":{"M":{"x":{"N":"1"}}},"pk":{"S":"ann"}}`},
+		{"UPDATED_NEW of what is removed", sdk.UpdateItemInput{UpdateExpression: aws.String("REMOVE n"), ReturnValues: "UPDATED_NEW"}, "ann", ``, ``, `{"list":{"L":[{"S":"a"},{"S":"b"}]},"map":{"M":{"x":{"N":"1"}}},"pk":{"S":"ann"}}`},
+		{"a condition that does not hold", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = :v"), ConditionExpression: aws.String("n = :v")}, "ann", `{"N":"6"}`, "ConditionalCheckFailedException: The conditional request failed", "same"},
+		{"its key", sdk.UpdateItemInput{UpdateExpression: aws.String("SET pk = :v")}, "ann", `{"S":"x"}`, "ValidationException: One or more parameter values were invalid: Cannot update attribute pk. This attribute is part of the key", "same"},
+		{"a path that is not there", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n.x = :v")}, "ann", `{"S":"x"}`, "ValidationException: The document path provided in the update expression is invalid for update", "same"},
+		{"an attribute that is not there", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = n + :v")}, "bob", `{"N":"1"}`, "ValidationException: The provided expression refers to an attribute that does not exist in the item", ""},
+		{"a sum out of range", sdk.UpdateItemInput{UpdateExpression: aws.String("SET n = n + :v")}, "ann", `{"N":"9e125"}`, "ValidationException: Number overflow", "same"},
+		{"more key than the table has", sdk.UpdateItemInput{Key: item(t, `{"pk":{"S":"ann"},"sk":{"N":"1"}}`)}, "ann", "", "ValidationException: The provided key element does not match the schema", "same"},
+		{"an item too large", sdk.UpdateItemInput{UpdateExpression: aws.String("SET big = :v")}, "ann", `{"S":"` + strings.Repeat("x", 400<<10) + `"}`, "ValidationException: Item size to update has exceeded the maximum allowed size", "same"},
+		{"an item nested too deep", sdk.UpdateItemInput{UpdateExpression: aws.String("SET #m.y = :v")}, "ann", strings.Repeat(`{"L":[`, 32) + strings.Repeat(`]}`, 32), "ValidationException: Nesting Levels have exceeded supported limits", "same"},
+		{"legacy AttributeUpdates", sdk.UpdateItemInput{AttributeUpdates: map[string]types.AttributeValueUpdate{"a": {Action: "DELETE"}}}, "ann", "", "ValidationException: parameter AttributeUpdates is not supported by the local environment", "same"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client := client(t, accounts)

@@ -20,26 +20,26 @@ const (
 	eventEnd   = `]}`
 )
 
-// event is a batch's event in the making.
+// event is a batch's event in the making. The zero value has no records.
 type event struct {
+	size    int // how many bytes to make room for at first
 	payload []byte
 	records int
 }
 
-// newEvent begins an event that will have about size bytes.
-func newEvent(size int) *event {
-	return &event{payload: append(make([]byte, 0, max(size, 4<<10)), eventStart...)}
-}
-
 // room is how many bytes a further record may have.
-func (e *event) room() int { return maxPayload - len(e.payload) - len(eventEnd) - 1 }
+func (e *event) room() int {
+	return maxPayload - max(len(e.payload), len(eventStart)) - len(",") - len(eventEnd)
+}
 
 // add appends a record by calling write, and takes it back if the event is
 // then above 6 MB, unless it is the first: what cannot fit in any event is
 // for the invocation to refuse.
 func (e *event) add(write func([]byte) []byte) bool {
 	before := len(e.payload)
-	if e.records > 0 {
+	if e.records == 0 {
+		e.payload = append(make([]byte, 0, max(e.size, 4<<10)), eventStart...)
+	} else {
 		e.payload = append(e.payload, ',')
 	}
 	e.payload = write(e.payload)

@@ -29,28 +29,36 @@ const (
 	gatherPause = 10 * time.Millisecond
 )
 
-// poller moves the messages of one queue into invocations.
+// poller moves the messages of one queue into invocations. But for the
+// deliveries, it is the work of one goroutine.
 type poller struct {
 	m          *mapping
+	source     string // the end of every record, see queueSource
 	slots      slots
 	deliveries sync.WaitGroup
 
-	// left are messages that were received, and did not fit into the event.
+	// left are messages that were received at leftAt, and did not fit into
+	// the batch.
 	left   []QueueMessage
 	leftAt time.Time
-	// expansion is how many bytes of an event a byte of a body has taken so
-	// far: what surrounds it in a record, and its escaping.
+	// expansion is how many bytes of an event a byte of a body has taken of
+	// late: what surrounds it in a record, and its escaping.
 	expansion float64
 	eventSize int // of the last event
 }
 
 func newPoller(m *mapping) *poller {
-	return &poller{m: m, slots: slots{freed: make(chan struct{}, 1), thriving: true}, expansion: 2}
+	return &poller{
+		m:         m,
+		source:    queueSource(m.source, m.l.cfg.Region),
+		slots:     slots{freed: make(chan struct{}, 1), thriving: true},
+		expansion: 2,
+	}
 }
 
 // queueBatch is a batch of messages.
 type queueBatch struct {
-	*event
+	event
 	receivedAt time.Time // its first message
 	ids        []string
 	handles    []string
@@ -86,44 +94,11 @@ func (p *poller) poll(ctx context.Context, spec Mapping) {
 
 // gather returns the next batch; an empty one if there are no messages.
 func (p *poller) gather(ctx context.Context, spec *Mapping) *queueBatch {
-	b := &queueBatch{event: newEvent(p.eventSize)}
-	source := queueSource(spec.SourceARN, p.m.l.cfg.Region)
-	take := func(messages []QueueMessage, at time.Time) {
-		bodies, before := 0, len(b.payload)
-		for i := range messages {
-			m := &messages[i]
-			if len(b.ids) == spec.BatchSize || !b.add(func(dst []byte) []byte { return appendQueueRecord(dst, m, source) }) {
-				p.left, p.leftAt = messages[i:], at
-				break
-			}
-			b.ids = append(b.ids, m.ID)
-			b.handles = append(b.handles, m.ReceiptHandle)
-			bodies += len(m.Body)
-		}
-		if bodies > 0 {
-			p.expansion = float64(len(b.payload)-before) / float64(bodies)
-		}
-	}
-	receive := func(wait time.Duration) bool {
-		limit := max(1, int(float64(b.room())/p.expansion))
-		messages, err := p.m.l.cfg.Queues.Receive(ctx, spec.SourceARN, spec.BatchSize-len(b.ids), limit, wait)
-		if err != nil && ctx.Err() == nil {
-			p.m.l.cfg.Logger.Error("a queue could not be received from", "function", spec.Function, "queue", spec.SourceARN, "error", err)
-			pause(ctx, time.Second)
-		}
-		p.m.counters.polled.Add(uint64(len(messages)))
-		now := time.Now()
-		if len(b.ids) == 0 {
-			b.receivedAt = now
-		}
-		take(messages, now)
-		return len(messages) > 0
-	}
-
+	b := &queueBatch{event: event{size: p.eventSize}}
 	if left := p.left; len(left) > 0 {
-		p.left, b.receivedAt = nil, p.leftAt
-		take(left, p.leftAt)
-	} else if !receive(longPoll) {
+		p.left = nil
+		p.add(spec, b, left, p.leftAt)
+	} else if !p.receive(ctx, spec, b, longPoll) {
 		p.slots.rest()
 		return b
 	}
@@ -132,11 +107,47 @@ func (p *poller) gather(ctx context.Context, spec *Mapping) *queueBatch {
 		if average := len(b.payload) / b.records; b.room() < average {
 			break // the next message would most likely not fit
 		}
-		if wait := time.Until(closes); wait <= 0 || !pause(ctx, min(wait, gatherPause)) || !receive(time.Until(closes)) {
+		wait := time.Until(closes)
+		if wait <= 0 || !pause(ctx, min(wait, gatherPause)) || !p.receive(ctx, spec, b, time.Until(closes)) {
 			break
 		}
 	}
 	return b
+}
+
+// receive adds what the queue has to a batch, and reports whether there was
+// something within wait.
+func (p *poller) receive(ctx context.Context, spec *Mapping, b *queueBatch, wait time.Duration) bool {
+	maxBytes := max(1, int(float64(b.room())/p.expansion))
+	messages, err := p.m.l.cfg.Queues.Receive(ctx, p.m.source, spec.BatchSize-len(b.ids), maxBytes, wait)
+	if err != nil && ctx.Err() == nil {
+		p.m.l.cfg.Logger.Error("a queue could not be received from", "function", spec.Function, "queue", p.m.source, "error", err)
+		pause(ctx, time.Second)
+	}
+	p.m.counters.polled.Add(uint64(len(messages)))
+	p.add(spec, b, messages, time.Now())
+	return len(messages) > 0
+}
+
+// add puts messages into a batch, and what does not fit aside.
+func (p *poller) add(spec *Mapping, b *queueBatch, messages []QueueMessage, receivedAt time.Time) {
+	if b.records == 0 {
+		b.receivedAt = receivedAt
+	}
+	before, bodies := len(b.payload), 0
+	for i := range messages {
+		m := &messages[i]
+		if len(b.ids) == spec.BatchSize || !b.add(func(dst []byte) []byte { return appendQueueRecord(dst, m, p.source) }) {
+			p.left, p.leftAt = messages[i:], receivedAt
+			break
+		}
+		b.ids = append(b.ids, m.ID)
+		b.handles = append(b.handles, m.ReceiptHandle)
+		bodies += len(m.Body)
+	}
+	if bodies > 0 {
+		p.expansion = float64(len(b.payload)-before) / float64(bodies)
+	}
 }
 
 // deliver invokes the function with a batch, and deletes what it has handled.
@@ -164,8 +175,8 @@ func (p *poller) deliver(spec *Mapping, b *queueBatch) {
 	if len(handled) == 0 {
 		return
 	}
-	if err := l.cfg.Queues.Delete(context.WithoutCancel(l.ctx), spec.SourceARN, handled); err != nil {
-		l.cfg.Logger.Error("handled messages could not be deleted and will come again", "queue", spec.SourceARN, "messages", len(handled), "error", err)
+	if err := l.cfg.Queues.Delete(context.WithoutCancel(l.ctx), p.m.source, handled); err != nil {
+		l.cfg.Logger.Error("handled messages could not be deleted and will come again", "queue", p.m.source, "messages", len(handled), "error", err)
 		return
 	}
 	c.deleted.Add(uint64(len(handled)))
@@ -214,7 +225,7 @@ func (b *queueBatch) handled(spec *Mapping, result *Result) []string {
 // until the messages become visible again ("Handling errors for an SQS event
 // source in Lambda", backoff strategy).
 func (p *poller) invoke(spec *Mapping, b *queueBatch) (*Result, error) {
-	visibility, err := p.m.l.cfg.Queues.VisibilityTimeout(spec.SourceARN)
+	visibility, err := p.m.l.cfg.Queues.VisibilityTimeout(p.m.source)
 	if err != nil {
 		return nil, err
 	}

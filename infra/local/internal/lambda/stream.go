@@ -373,7 +373,7 @@ func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool) {
 	for _, r := range batch {
 		size += len(r.JSON) + 1
 	}
-	e := newEvent(size + len(eventStart) + len(eventEnd))
+	e := event{size: size + len(eventStart) + len(eventEnd)}
 	for _, r := range batch {
 		e.add(func(dst []byte) []byte { return append(dst, r.JSON...) })
 	}

@@ -20,16 +20,22 @@ import (
 	"path/filepath"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
 )
 
-// Sizes that keep an idle environment small (Pebble's defaults suit a
-// database server): a memtable of 8 MiB is flushed every few ten thousand
-// events, and a cache of 8 MiB holds what a consumer reads right after it was
-// written.
+// Sizes for one machine. A memtable begins small and grows to its size as it
+// is needed; at 32 MiB most of a queue's messages are deleted before they
+// would be written out. The cache holds what a consumer reads right after it
+// was written.
 const (
-	memTableBytes = 8 << 20
+	memTableBytes = 32 << 20
 	cacheBytes    = 8 << 20
 )
+
+// filter answers most look-ups of keys that do not exist, as of a mark that is
+// about to be made, without reading a table; ten bits a key are wrong once in
+// a hundred times.
+const filter = bloom.FilterPolicy(10)
 
 // Store is an open store. Its methods may be called by many goroutines at
 // once. The zero value is not usable: call [Open].
@@ -46,14 +52,19 @@ func Open(dir string) (*Store, error) {
 	}
 	cache := pebble.NewCache(cacheBytes)
 	defer cache.Unref()
-	db, err := pebble.Open(dir, &pebble.Options{
-		Cache:        cache,
-		MemTableSize: memTableBytes,
-		Logger:       silent{},
-		// A queue's messages are deleted soon after they were written: two
-		// waiting memtables let most of them meet their deletion in memory.
+	options := &pebble.Options{
+		Cache:                       cache,
+		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: 4,
-	})
+		Logger:                      silent{},
+	}
+	// What is stored is read back soon, or deleted: compressing it costs more
+	// than its place on the disk.
+	options.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionNone })
+	for i := range options.Levels {
+		options.Levels[i].FilterPolicy = filter
+	}
+	db, err := pebble.Open(dir, options)
 	if err != nil {
 		if lock, statErr := os.Stat(filepath.Join(dir, "LOCK")); statErr == nil && lock.Mode().IsRegular() && isLocked(err) {
 			return nil, fmt.Errorf("store: %s is in use by another process (is another `penstock dev` running? give this one its own --data-dir): %w", dir, err)
