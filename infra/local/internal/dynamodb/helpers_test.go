@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb/attribute"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
@@ -269,3 +270,11 @@ func cancellation(t testing.TB, err error) []types.CancellationReason {
 	return cancelled.CancellationReasons
 }
 
+func mustMap(t testing.TB, text string) attribute.Map {
+	t.Helper()
+	m, err := attribute.ParseMap([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}

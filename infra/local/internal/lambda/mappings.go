@@ -128,11 +128,14 @@ func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error
 		if visibility < f.Timeout {
 			return "", invalid("Queue visibility timeout: %.0f seconds is less than Function timeout: %.0f seconds (the mapping of %s)", visibility.Seconds(), f.Timeout.Seconds(), spec.SourceARN)
 		}
-	} else if err := m.findStart(ctx); err != nil {
-		return "", err
 	}
 	if err := m.recall(); err != nil {
 		return "", err
+	}
+	if !spec.isQueue() {
+		if err := m.findStart(ctx); err != nil {
+			return "", err
+		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -24,7 +24,7 @@ type Streams interface {
 	// the stream; 0 if there was none.
 	Latest(ctx context.Context, streamARN string) (uint64, error)
 	// Trim says that no mapping needs the records up to a sequence number,
-	// included.
+	// included; it may be a lower one than before.
 	Trim(ctx context.Context, streamARN string, upTo uint64) error
 }
 
