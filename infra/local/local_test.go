@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/outboxdynamo"
@@ -155,6 +158,74 @@ func TestWhatWasCommittedBeforeAKillIsHandledExactlyOnceAfterARestart(t *testing
 		if n != 1 || !committed[id] {
 			t.Errorf("withdrawal %s: %d fees, committed %v", id, n, committed[id])
 		}
+	}
+}
+
+func TestAnEventThatItsQueueRefusesIsKeptInTheRulesDeadLetterQueue(t *testing.T) {
+	snapshot, err := quick()
+	if err != nil {
+		t.Fatal(err)
+	}
+	env, err := local.Start(t.Context(), config(snapshot, t.TempDir()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer env.Close()
+	queues := sqs.NewFromConfig(awsConfig(env.Endpoint()))
+	const queue = "penstock-local-withdrawal-fee-withdrawals"
+	url := env.Endpoint() + "/000000000000/" + queue
+	_, err = queues.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: map[string]string{"Policy": ""}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	publisher := events.NewBusPublisher(eventbridge.NewFromConfig(awsConfig(env.Endpoint())), "penstock-local")
+	if err := publisher.PublishBatch(t.Context(), []events.Event{savings.SampleWithdrawal(), savings.SampleFeeCharged()}); err != nil {
+		t.Fatal(err)
+	}
+	dlq := url + "-rule-dlq"
+	got, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &dlq, MessageAttributeNames: []string{"All"}})
+	if err != nil || len(got.Messages) != 1 || *got.Messages[0].MessageAttributes["ERROR_CODE"].StringValue != "NO_PERMISSIONS" {
+		t.Fatalf("the rule's DLQ: %+v, %v", got, err)
+	}
+	stats := env.BusStats()
+	if stats.DeadLettered != 1 || stats.Unmatched["savings/FEE_CHARGED"] != 1 {
+		t.Fatalf("stats %+v", stats)
+	}
+}
+
+func TestAResourceThatTheTemplatesNoLongerHaveIsRemovedAtTheNextStart(t *testing.T) {
+	dir := t.TempDir()
+	snapshot, err := quick()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() (*local.Environment, *sqs.Client, *eventbridge.Client) {
+		t.Helper()
+		env, err := local.Start(t.Context(), config(snapshot, dir))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return env, sqs.NewFromConfig(awsConfig(env.Endpoint())), eventbridge.NewFromConfig(awsConfig(env.Endpoint()))
+	}
+	env, _, _ := start()
+	if err := env.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const gone = "penstock-local-trade-allocated"
+	snapshot.Stacks = slices.DeleteFunc(snapshot.Stacks, func(name string) bool { return name == gone })
+	env, queues, bus := start()
+	defer env.Close()
+	names, err := queues.ListQueues(t.Context(), &sqs.ListQueuesInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules, err := bus.ListRules(t.Context(), &eventbridge.ListRulesInput{EventBusName: aws.String("penstock-local")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Those of the function that stayed: a queue with its two DLQs, and a rule.
+	if len(names.QueueUrls) != 3 || len(rules.Rules) != 1 || strings.Contains(fmt.Sprint(names.QueueUrls), gone) {
+		t.Fatalf("queues %v, %d rules", names.QueueUrls, len(rules.Rules))
 	}
 }
 
