@@ -18,7 +18,7 @@
 //   - A path is its field names joined with dots, so that {"a.b": 1} and {"a": {"b": 1}} are the same event.
 //   - Objects and empty arrays are not values: exists, which speaks of leaves, does not see them. null is a value.
 //
-// The package depends on the standard library only.
+// The package depends on the standard library and a JSON tokenizer.
 package pattern
 
 import (
@@ -60,7 +60,8 @@ func Parse(data []byte) (*Pattern, error) {
 func (p *Pattern) String() string { return p.source }
 
 // Match reports whether the pattern matches an event, given as the whole event's JSON ({"source": …, "detail": …}).
-// The error is that of Decode. To match one event against several patterns, Decode it once and use MatchEvent.
+// The error is that of Decode. To match one event against several patterns, decode it once, with Decode or, knowing all of
+// the patterns, with Fields, and use MatchEvent.
 func (p *Pattern) Match(event []byte) (bool, error) {
 	e, err := Decode(event)
 	if err != nil {

@@ -77,7 +77,7 @@ func (s mappedStreams) Read(ctx context.Context, streamARN string, after uint64,
 	}
 	out := make([]lambda.StreamRecord, len(got))
 	for i, r := range got {
-		out[i] = lambda.StreamRecord{Sequence: r.Sequence, Key: r.Key, JSON: r.JSON}
+		out[i] = lambda.StreamRecord{Sequence: r.Sequence, Key: r.Key, At: r.At, JSON: r.JSON}
 	}
 	return out, nil
 }

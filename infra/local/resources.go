@@ -297,8 +297,9 @@ func matchAny(texts []string) (func(record []byte) bool, error) {
 	if patterns == nil {
 		return nil, nil
 	}
+	fields := pattern.FieldsOf(patterns...)
 	return func(record []byte) bool {
-		decoded, err := pattern.Decode(record)
+		decoded, err := fields.Decode(record)
 		return err == nil && slices.ContainsFunc(patterns, func(p *pattern.Pattern) bool { return p.MatchEvent(decoded) })
 	}, nil
 }

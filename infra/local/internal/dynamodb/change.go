@@ -35,6 +35,8 @@ type change struct {
 	key store.Key // from place on
 
 	old, next record // from evaluate on; old only if it was needed
+
+	sequence uint64 // of the stream record, from write on; 0: there is none
 }
 
 // target is what the parameters of all writes have in common.
@@ -171,30 +173,13 @@ func (c *change) updated(item attribute.Map) (record, error) {
 }
 
 // commit writes evaluated changes, with their stream records and whatever more
-// adds, all together, and returns once that is durable. What changes nothing
-// is not written and not in the stream ("Change data capture for DynamoDB
-// Streams").
+// adds, all together, and returns once that is durable.
 func (s *Service) commit(changes []*change, more func(*store.Batch)) error {
 	now := time.Now()
 	b := s.store.NewBatch()
 	for _, c := range changes {
-		if c.verb == check || c.old != nil && bytes.Equal(c.old, c.next) {
-			continue
-		}
-		stream := c.table.stream
-		if stream != nil && c.old == nil && c.next == nil {
-			continue
-		}
-		if c.next == nil {
-			b.Delete(c.key)
-		} else {
-			b.Set(c.key, c.next)
-		}
-		if stream != nil {
-			sequence := stream.begin()
-			defer stream.end(sequence)
-			b.Set(stream.key(sequence), stream.record(c, sequence, now))
-		}
+		c.write(b, now)
+		defer c.end()
 	}
 	if more != nil {
 		more(b)
@@ -204,4 +189,31 @@ func (s *Service) commit(changes []*change, more func(*store.Batch)) error {
 		return nil
 	}
 	return b.Commit()
+}
+
+// write puts the change and its stream record into a batch. What changes
+// nothing is not written and not in the stream ("Change data capture for
+// DynamoDB Streams").
+func (c *change) write(b *store.Batch, now time.Time) {
+	stream := c.table.stream
+	same := c.old != nil && bytes.Equal(c.old, c.next) || c.old == nil && c.next == nil && stream != nil
+	if c.verb == check || same {
+		return
+	}
+	if c.next == nil {
+		b.Delete(c.key)
+	} else {
+		b.Set(c.key, c.next)
+	}
+	if stream != nil {
+		c.sequence = stream.begin()
+		b.Set(stream.key(c.sequence), stream.record(c, c.sequence, now))
+	}
+}
+
+// end tells the stream that the change's batch is durable, or has failed.
+func (c *change) end() {
+	if c.sequence != 0 {
+		c.table.stream.end(c.sequence)
+	}
 }

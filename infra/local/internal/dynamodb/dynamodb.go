@@ -48,11 +48,12 @@ type Config struct {
 // Service holds the tables of one account and region. It is safe for
 // concurrent use. The zero value is not usable: call [New].
 type Service struct {
-	config Config
-	store  *store.Store
-	locks  *locks
-	stop   chan struct{}
-	done   chan struct{}
+	config    Config
+	arnPrefix string // what a table's ARN has before its name
+	store     *store.Store
+	locks     *locks
+	stop      chan struct{}
+	done      chan struct{}
 
 	mu     sync.RWMutex
 	tables map[string]*table
@@ -62,12 +63,13 @@ type Service struct {
 // store holds. [Service.Close] ends its background work.
 func New(st *store.Store, config Config) (*Service, error) {
 	s := &Service{
-		config: config,
-		store:  st,
-		locks:  newLocks(),
-		stop:   make(chan struct{}),
-		done:   make(chan struct{}),
-		tables: map[string]*table{},
+		config:    config,
+		arnPrefix: fmt.Sprintf("arn:aws:dynamodb:%s:%s:table/", config.Region, config.Account),
+		store:     st,
+		locks:     newLocks(),
+		stop:      make(chan struct{}),
+		done:      make(chan struct{}),
+		tables:    map[string]*table{},
 	}
 	for entry, err := range st.Scan(store.Prefix(tableKey())) {
 		if err != nil {

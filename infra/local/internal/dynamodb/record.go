@@ -20,7 +20,9 @@ type record []byte
 const recordHeader = 4
 
 func newRecord(item attribute.Map, size int) record {
-	r := make(record, recordHeader, recordHeader+size+16*len(item))
+	// Most texts need little escaping; what JSON adds to an attribute is some
+	// 12 bytes.
+	r := make(record, recordHeader, recordHeader+size+size/8+16*len(item))
 	binary.BigEndian.PutUint32(r, uint32(size))
 	return item.AppendJSON(r)
 }

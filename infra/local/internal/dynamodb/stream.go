@@ -22,21 +22,18 @@ const recordLife = 24 * time.Hour
 // StreamRecord is one change of an item, as a table's stream shows it.
 type StreamRecord struct {
 	// Sequence is the record's place in the stream. Sequences grow, from 1 on
-	// and over restarts; they may have gaps.
+	// and over restarts; they may have gaps. The JSON has it as SequenceNumber,
+	// with as many zeros before it as make 21 digits, DynamoDB's fewest.
 	Sequence uint64
+	At       time.Time // when the change was made, to the second
 	// Key is the same for all records of an item, and differs between items.
 	Key string
 	// EventName is INSERT, MODIFY or REMOVE.
 	EventName string
 	// JSON is the record in the shape in which Lambda hands it to a function.
+	At        time.Time // when the change was made, to the second
 	JSON jsontext.Value
 }
-
-// SequenceNumber is the record's sequence number in its JSON: digits that sort
-// as the sequences do.
-func (r StreamRecord) SequenceNumber() string { return sequenceNumber(r.Sequence) }
-
-func sequenceNumber(sequence uint64) string { return fmt.Sprintf("1%020d", sequence) }
 
 // stream is a table's stream: one shard. Records are numbered when their
 // changes are committed, and commits end in any order; readers are shown
@@ -196,8 +193,8 @@ func (st *stream) record(c *change, sequence uint64, now time.Time) []byte {
 		out = append(out, c.old.json()...)
 		size += c.old.size()
 	}
-	out = fmt.Appendf(out, `,"SequenceNumber":"%s","SizeBytes":%d,"StreamViewType":"%s"},"eventSourceARN":"%s"`,
-		sequenceNumber(sequence), size, st.view, st.arn)
+	out = fmt.Appendf(out, `,"SequenceNumber":"%021d","SizeBytes":%d,"StreamViewType":"%s"},"eventSourceARN":"%s"`,
+		sequence, size, st.view, st.arn)
 	if c.verb == expire {
 		out = append(out, `,"userIdentity":{"type":"Service","principalId":"dynamodb.amazonaws.com"}`...)
 	}
@@ -213,12 +210,16 @@ func (st *stream) appendID(out []byte, sequence uint64) []byte {
 	return fmt.Appendf(out, "%032x", h.Sum(nil))
 }
 
+func recordTime(value []byte) time.Time { return time.Unix(int64(binary.BigEndian.Uint64(value)), 0) }
+
 func parseRecord(sequence uint64, value []byte) StreamRecord {
 	key := int(binary.BigEndian.Uint16(value[9:]))
 	return StreamRecord{
 		Sequence:  sequence,
+		At:        recordTime(value),
 		Key:       string(value[recordHead : recordHead+key]),
 		EventName: eventNames[value[8]],
+		At:        time.Unix(int64(binary.BigEndian.Uint64(value)), 0),
 		JSON:      append(jsontext.Value(nil), value[recordHead+key:]...),
 	}
 }
@@ -285,7 +286,7 @@ func (s *Service) expireRecords(t *table, now time.Time) error {
 		if err != nil {
 			return err
 		}
-		if now.Sub(time.Unix(int64(binary.BigEndian.Uint64(entry.Value)), 0)) < recordLife {
+		if now.Sub(recordTime(entry.Value)) < recordLife {
 			break
 		}
 		upTo = entry.Key.LastUint()
@@ -297,7 +298,7 @@ func (s *Service) expireRecords(t *table, now time.Time) error {
 }
 
 func (s *Service) findStream(arn string) (*stream, error) {
-	name, _, _ := strings.Cut(strings.TrimPrefix(arn, s.TableARN("")), "/stream/")
+	name, _, _ := strings.Cut(strings.TrimPrefix(arn, s.arnPrefix), "/stream/")
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if t, ok := s.tables[name]; ok && t.stream != nil && t.stream.arn == arn {

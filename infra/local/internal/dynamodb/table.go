@@ -3,7 +3,6 @@ package dynamodb
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -176,9 +175,7 @@ func (s *Service) CreateTable(_ context.Context, spec Table) error {
 }
 
 // TableARN returns the ARN of the table with the given name.
-func (s *Service) TableARN(name string) string {
-	return fmt.Sprintf("arn:aws:dynamodb:%s:%s:table/%s", s.config.Region, s.config.Account, name)
-}
+func (s *Service) TableARN(name string) string { return s.arnPrefix + name }
 
 // StreamARN returns the ARN of a table's stream; ok is false if there is no
 // such table or if it has no stream.
@@ -199,7 +196,7 @@ func (s *Service) find(name string) (*table, error) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if t, ok := s.tables[strings.TrimPrefix(name, s.TableARN(""))]; ok {
+	if t, ok := s.tables[strings.TrimPrefix(name, s.arnPrefix)]; ok {
 		return t, nil
 	}
 	return nil, awswire.Errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)

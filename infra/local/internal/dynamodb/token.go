@@ -32,33 +32,30 @@ func checkToken(text *string) error {
 
 // newToken makes the token of a request's changes, which have their place.
 func newToken(text string, changes []*change) *token {
-	var all []byte
-	add := func(s []byte) {
-		all = binary.AppendUvarint(all, uint64(len(s)))
-		all = append(all, s...)
-	}
-	addText := func(s *string) {
-		if s == nil {
-			add([]byte{0})
-			return
-		}
-		add([]byte(*s))
+	h := sha256.New()
+	length := make([]byte, 8)
+	add := func(part []byte) {
+		binary.BigEndian.PutUint64(length, uint64(len(part)))
+		h.Write(length)
+		h.Write(part)
 	}
 	for _, c := range changes {
-		all = append(all, byte(c.verb))
+		add([]byte{byte(c.verb)})
 		add(c.key)
 		add(c.next)
-		addText(c.in.UpdateExpression)
-		addText(c.in.ConditionExpression)
-		addText(&c.in.ReturnValuesOnConditionCheckFailure)
+		for _, expression := range []*string{c.in.UpdateExpression, c.in.ConditionExpression} {
+			if expression != nil {
+				add([]byte(*expression))
+			}
+		}
+		add([]byte(c.in.ReturnValuesOnConditionCheckFailure))
 		for _, placeholder := range slices.Sorted(maps.Keys(c.in.ExpressionAttributeNames)) {
-			name := c.in.ExpressionAttributeNames[placeholder]
-			addText(&placeholder)
-			addText(&name)
+			add([]byte(placeholder))
+			add([]byte(c.in.ExpressionAttributeNames[placeholder]))
 		}
 		add(c.in.ExpressionAttributeValues.AppendJSON(nil))
 	}
-	return &token{text, sha256.Sum256(all)}
+	return &token{text, [sha256.Size]byte(h.Sum(nil))}
 }
 
 // Tokens are kept by the ten minutes in which they were written, so that old

@@ -61,8 +61,33 @@ type Service struct {
 }
 
 type bus struct {
-	name  string
-	rules map[string]*rule
+	name   string
+	rules  map[string]*rule
+	fields *pattern.Fields // what the rules look at
+}
+
+func newBus(name string) *bus {
+	return &bus{name: name, rules: map[string]*rule{}, fields: pattern.FieldsOf()}
+}
+
+// put adds a rule, or replaces the one of its name.
+func (b *bus) put(r *rule) {
+	b.rules[r.Name] = r
+	b.look()
+}
+
+// remove takes a rule away.
+func (b *bus) remove(name string) {
+	delete(b.rules, name)
+	b.look()
+}
+
+func (b *bus) look() {
+	var patterns []*pattern.Pattern
+	for _, r := range b.rules {
+		patterns = append(patterns, r.pattern)
+	}
+	b.fields = pattern.FieldsOf(patterns...)
 }
 
 // Rule says which events of a bus go where.
@@ -121,13 +146,11 @@ func New(st *store.Store, config Config) (*Service, error) {
 			return nil, fmt.Errorf("eventbridge: rule %q in the store: %w", saved.Name, err)
 		}
 		if b, ok := s.buses[saved.Bus]; ok {
-			b.rules[saved.Name] = &rule{saved, s.RuleARN(saved.Bus, saved.Name), p}
+			b.put(&rule{saved, s.RuleARN(saved.Bus, saved.Name), p})
 		}
 	}
 	return s, nil
 }
-
-func newBus(name string) *bus { return &bus{name, map[string]*rule{}} }
 
 func busKey() store.Key  { return store.NewKey("eventbridge.bus") }
 func ruleKey() store.Key { return store.NewKey("eventbridge.rule") }
@@ -247,7 +270,7 @@ func (s *Service) save(b *bus, r *rule) error {
 	if err := batch.Commit(); err != nil {
 		return err
 	}
-	b.rules[r.Name] = r
+	b.put(r)
 	return nil
 }
 
@@ -306,7 +329,7 @@ func (s *Service) deleteRule(busName, name string) error {
 	if err := batch.Commit(); err != nil {
 		return err
 	}
-	delete(b.rules, name)
+	b.remove(name)
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
-	"github.com/penstock-dev/penstock/events/pattern"
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 )
 
@@ -145,7 +144,7 @@ func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
 	if err != nil {
 		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
 	}
-	decoded, err := pattern.Decode(body)
+	decoded, err := b.fields.Decode(body)
 	if err != nil {
 		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
 	}
