@@ -31,7 +31,6 @@ type StreamRecord struct {
 	// EventName is INSERT, MODIFY or REMOVE.
 	EventName string
 	// JSON is the record in the shape in which Lambda hands it to a function.
-	At        time.Time // when the change was made, to the second
 	JSON jsontext.Value
 }
 
@@ -219,7 +218,6 @@ func parseRecord(sequence uint64, value []byte) StreamRecord {
 		At:        recordTime(value),
 		Key:       string(value[recordHead : recordHead+key]),
 		EventName: eventNames[value[8]],
-		At:        time.Unix(int64(binary.BigEndian.Uint64(value)), 0),
 		JSON:      append(jsontext.Value(nil), value[recordHead+key:]...),
 	}
 }
@@ -276,6 +274,18 @@ func (s *Service) trim(st *stream, upTo uint64) error {
 	return b.Commit()
 }
 
+// LatestRecord returns the sequence of the newest record that readers of a
+// stream can see, trimmed or not; 0 if there was none.
+func (s *Service) LatestRecord(streamARN string) (uint64, error) {
+	st, err := s.findStream(streamARN)
+	if err != nil {
+		return 0, err
+	}
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	return st.visible, nil
+}
+
 // expireRecords removes a stream's records that are older than a day.
 func (s *Service) expireRecords(t *table, now time.Time) error {
 	if t.stream == nil {
@@ -309,16 +319,4 @@ func (s *Service) findStream(arn string) (*stream, error) {
 
 func noSuchStream(arn string) error {
 	return awswire.Errorf("ResourceNotFoundException", "Requested resource not found: Stream: %s not found", arn)
-}
-
-// LatestRecord returns the sequence of the newest record that readers of a
-// stream can see, trimmed or not; 0 if there was none.
-func (s *Service) LatestRecord(streamARN string) (uint64, error) {
-	st, err := s.findStream(streamARN)
-	if err != nil {
-		return 0, err
-	}
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	return st.visible, nil
 }

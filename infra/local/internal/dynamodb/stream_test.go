@@ -286,6 +286,9 @@ func TestATrimmedStreamContinuesItsSequenceAfterARestart(t *testing.T) {
 	if got := streamARN(t, s); got != arn {
 		t.Errorf("after a restart the stream is %s, it was %s", got, arn)
 	}
+	if got, err := s.LatestRecord(arn); err != nil || got != 3 {
+		t.Errorf("after a restart the latest record is %d (%v), want 3", got, err)
+	}
 	putAccount(t, s, `"pk":{"S":"new"}`)
 	if got := records(t, s, 3); got[0].Sequence != 4 || shape(got[0]) != "INSERT new" {
 		t.Errorf("after a restart the sequence is %d: %s", got[0].Sequence, shape(got[0]))
