@@ -247,11 +247,6 @@ func (e *Environment) Names() names.Names {
 	return names.New(e.config.Snapshot.App, e.config.Snapshot.Env)
 }
 
-// Credentials are an administrator's, for people and their tools.
-func (e *Environment) Credentials() (accessKeyID, secretAccessKey string) {
-	return administratorKey, administratorSecret
-}
-
 // BusStats are figures of the bus since the start.
 func (e *Environment) BusStats() eventbridge.Stats { return e.events.Stats() }
 

@@ -25,6 +25,7 @@ import (
 	"github.com/penstock-dev/penstock/events/outboxdynamo"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/infra/local"
+	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
 )
 
@@ -78,7 +79,7 @@ func quick() (*snapshots.Snapshot, error) {
 }
 
 func awsConfig(endpoint string) aws.Config {
-	return aws.Config{BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIAPENSTOCKLOCAL000", "penstock-local-secret", "")}
+	return aws.Config{BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, "")}
 }
 
 // fees counts the fees in the ledger by the withdrawal's event id.

@@ -9,13 +9,7 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
 	"github.com/penstock-dev/penstock/infra/local/internal/sts"
-)
-
-// The administrator's credentials are the same everywhere and no secret: they
-// open a port on loopback.
-const (
-	administratorKey    = "AKIAPENSTOCKLOCAL000"
-	administratorSecret = "penstock-local-secret"
+	"github.com/penstock-dev/penstock/infra/names"
 )
 
 // principals knows who an access key belongs to: the administrator, or the
@@ -50,7 +44,7 @@ func (p *principals) assume(roleARN string) lambda.Credentials {
 
 // identify says who an access key belongs to.
 func (p *principals) identify(accessKeyID string) (sts.Identity, bool) {
-	if accessKeyID == administratorKey {
+	if accessKeyID == names.LocalAccessKeyID {
 		return sts.Identity{ARN: fmt.Sprintf("arn:aws:iam::%s:user/administrator", p.account), UserID: accessKeyID}, true
 	}
 	p.mu.RLock()

@@ -12,10 +12,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/schollz/progressbar/v3"
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/infra/local"
+	"github.com/penstock-dev/penstock/infra/names"
+	"github.com/penstock-dev/penstock/scripts/internal/cli"
 	"github.com/penstock-dev/penstock/scripts/internal/demo"
 )
 
@@ -40,46 +41,45 @@ func (f *demoFlags) withdrawals(cmd *cobra.Command) ([]savings.Withdrawal, error
 	if !f.demo {
 		for _, name := range []string{"input", "count", "seed"} {
 			if changed(name) {
-				return nil, misuse{fmt.Errorf("--%s needs --demo", name)}
+				return nil, cli.Misusef("--%s needs --demo", name)
 			}
 		}
 		return nil, nil
 	}
 	if f.input == "" {
 		if f.count < 1 {
-			return nil, misuse{fmt.Errorf("--count %d: want at least 1", f.count)}
+			return nil, cli.Misusef("--count %d: want at least 1", f.count)
 		}
 		return demo.Samples(f.count, f.seed), nil
 	}
 	if changed("count") || changed("seed") {
-		return nil, misuse{fmt.Errorf("--input and --count or --seed exclude each other: a file is sent whole")}
+		return nil, cli.Misusef("--input and --count or --seed exclude each other: a file is sent whole")
 	}
 	in := cmd.InOrStdin()
 	if f.input != "-" {
 		file, err := os.Open(f.input)
 		if err != nil {
-			return nil, misuse{fmt.Errorf("--input: %w", err)}
+			return nil, cli.Misusef("--input: %w", err)
 		}
 		defer file.Close()
 		in = file
 	}
 	withdrawals, err := demo.Read(in)
 	if err != nil {
-		return nil, misuse{fmt.Errorf("--input %s cannot be used, and nothing of it was written:\n%w", f.input, err)}
+		return nil, cli.Misusef("--input %s cannot be used, and nothing of it was written:\n%w", f.input, err)
 	}
 	return withdrawals, nil
 }
 
-// run sends the withdrawals and prints the report. errTold means that the
+// run sends the withdrawals and prints the report. cli.ErrTold means that the
 // report says what is wrong.
 func (f *demoFlags) run(ctx context.Context, env *local.Environment, withdrawals []savings.Withdrawal, out, progress io.Writer) error {
-	key, secret := env.Credentials()
 	bar := newBar(progress, len(withdrawals))
 	report, err := demo.Run(ctx, demo.Config{
 		AWS: aws.Config{
 			Region:       env.Region(),
 			BaseEndpoint: aws.String(env.Endpoint()),
-			Credentials:  credentials.NewStaticCredentialsProvider(key, secret, ""),
+			Credentials:  credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, ""),
 		},
 		Names:       env.Names(),
 		Withdrawals: withdrawals,
@@ -94,7 +94,7 @@ func (f *demoFlags) run(ctx context.Context, env *local.Environment, withdrawals
 	}
 	report.Write(out)
 	if !report.OK() {
-		return errTold
+		return cli.ErrTold
 	}
 	return nil
 }
@@ -109,7 +109,7 @@ type bar struct {
 
 func newBar(out io.Writer, total int) *bar {
 	b := &bar{out: out, total: total}
-	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+	if cli.IsTerminal(out) {
 		b.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
 			progressbar.OptionSetWidth(40), progressbar.OptionClearOnFinish(), progressbar.OptionSetPredictTime(false))
 	}

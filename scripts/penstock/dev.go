@@ -17,7 +17,9 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/local"
 	"github.com/penstock-dev/penstock/infra/manifest"
+	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
+	"github.com/penstock-dev/penstock/scripts/internal/cli"
 	"github.com/penstock-dev/penstock/scripts/internal/project"
 )
 
@@ -72,7 +74,7 @@ receives them in batches and charges a fee for each, exactly once. Exit status
 func (f *devFlags) run(cmd *cobra.Command) error {
 	ctx, out, progress := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	if f.port < 0 || f.port > 65535 {
-		return misuse{fmt.Errorf("--port %d: want 0 to 65535", f.port)}
+		return cli.Misusef("--port %d: want 0 to 65535", f.port)
 	}
 	// Read first: bad input is told before anything is built or written.
 	withdrawals, err := f.demo.withdrawals(cmd)
@@ -140,7 +142,7 @@ func (f *devFlags) start(ctx context.Context, progress io.Writer) (*local.Enviro
 		},
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, misuse{fmt.Errorf("port %d is taken: give another with --port, or --port 0 for any free one", f.port)}
+		return nil, cli.Misusef("port %d is taken: give another with --port, or --port 0 for any free one", f.port)
 	}
 	return env, err
 }
@@ -168,14 +170,13 @@ func describe(out io.Writer, env *local.Environment) {
 	if without := env.WithoutEffect(); len(without) > 0 {
 		fmt.Fprintf(out, "\nAccepted without effect here: %s.\n", strings.Join(without, "; "))
 	}
-	key, secret := env.Credentials()
 	fmt.Fprintf(out, `
 Point any AWS tool at it:
   export AWS_ENDPOINT_URL=%s
   export AWS_ACCESS_KEY_ID=%s
   export AWS_SECRET_ACCESS_KEY=%s
   export AWS_REGION=%s
-`, env.Endpoint(), key, secret, env.Region())
+`, env.Endpoint(), names.LocalAccessKeyID, names.LocalSecretAccessKey, env.Region())
 }
 
 // summarise prints what passed, and what nobody received.

@@ -23,6 +23,7 @@ import (
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/savings"
+	"github.com/penstock-dev/penstock/scripts/internal/cli"
 )
 
 // dev is a running `penstock dev`, in a process of its own.
@@ -170,7 +171,7 @@ func TestATakenPortIsAnErrorThatOffersTheFlag(t *testing.T) {
 	cmd := exec.Command("penstock", "dev", "--port", fmt.Sprint(port), "--data-dir", t.TempDir())
 	cmd.Dir = projectRoot(t)
 	out, err := cmd.CombinedOutput()
-	if cmd.ProcessState.ExitCode() != exitMisuse || !strings.Contains(string(out), fmt.Sprintf("port %d is taken: give another with --port", port)) {
+	if cmd.ProcessState.ExitCode() != cli.ExitMisuse || !strings.Contains(string(out), fmt.Sprintf("port %d is taken: give another with --port", port)) {
 		t.Fatalf("%v: %s", err, out)
 	}
 }

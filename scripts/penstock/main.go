@@ -4,29 +4,14 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"github.com/penstock-dev/penstock/scripts/internal/cli"
 )
-
-// Exit codes, the same for every command.
-const (
-	exitFailed = 1
-	exitMisuse = 2
-)
-
-// misuse is an error of the person who typed the command: a flag, an argument
-// or an input that cannot be used.
-type misuse struct{ error }
-
-func (m misuse) Unwrap() error { return m.error }
-
-// quiet is a failure that the command has already told of.
-var errTold = errors.New("told")
 
 func main() { os.Exit(run(os.Args[1:])) }
 
@@ -39,19 +24,7 @@ func run(args []string) int {
 
 	root := newRoot()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	var m misuse
-	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errTold):
-		return exitFailed
-	case errors.As(err, &m):
-		fmt.Fprintln(os.Stderr, "penstock:", err)
-		return exitMisuse
-	}
-	fmt.Fprintln(os.Stderr, "penstock:", err)
-	return exitFailed
+	return cli.Exit(os.Stderr, "penstock", root.ExecuteContext(ctx))
 }
 
 func newRoot() *cobra.Command {
@@ -65,7 +38,7 @@ func newRoot() *cobra.Command {
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return misuse{fmt.Errorf("%w (see `%s --help`)", err, cmd.CommandPath())}
+		return cli.Misusef("%w (see `%s --help`)", err, cmd.CommandPath())
 	})
 	root.AddCommand(newDev())
 	misuseOnArgs(root)
@@ -77,7 +50,7 @@ func misuseOnArgs(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(c *cobra.Command, args []string) error {
 			if err := check(c, args); err != nil {
-				return misuse{fmt.Errorf("%w (see `%s --help`)", err, c.CommandPath())}
+				return cli.Misusef("%w (see `%s --help`)", err, c.CommandPath())
 			}
 			return nil
 		}

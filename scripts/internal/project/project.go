@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/penstock-dev/penstock/infra/snapshots"
 )
 
 // marker is the file that stands in a project's root.
@@ -30,4 +32,14 @@ func Root() (string, error) {
 			return "", fmt.Errorf("no project here: neither %s nor a folder above it holds %s (run this inside the project)", dir, marker)
 		}
 	}
+}
+
+// App returns the application's name, which is part of every resource's: the
+// one that the environment was synthesized with.
+func App(root, env string) (string, error) {
+	snapshot, err := snapshots.Load(os.DirFS(root), env)
+	if err != nil {
+		return "", err
+	}
+	return snapshot.App, nil
 }

@@ -27,8 +27,9 @@ func transaction(i int) []byte {
 }
 
 // BenchmarkTransactWriteItems measures what a transaction costs up to the
-// point where it would be committed (prepare), and with its durable commit,
-// alone and with as many others as there are processors.
+// point where its batch would be committed (prepare), and as a whole, with 32
+// under way for every processor (commit); the second includes what the store
+// does in the background, and the making of the request.
 func BenchmarkTransactWriteItems(b *testing.B) {
 	b.Run("prepare", func(b *testing.B) {
 		s, _ := open(b, b.TempDir(), streamed(NewImage))

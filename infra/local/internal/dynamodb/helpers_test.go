@@ -213,7 +213,7 @@ func plain(v types.AttributeValue) map[string]any {
 	return nil
 }
 
-// put puts items into a table.
+// putAll puts items into a table.
 func putAll(t testing.TB, c *sdk.Client, table string, items ...string) {
 	t.Helper()
 	for _, one := range items {
@@ -260,7 +260,7 @@ func expect(t testing.TB, err error, got, want string) {
 	}
 }
 
-// reasons returns the cancellation reasons of a cancelled transaction.
+// cancellation returns the reasons of a cancelled transaction.
 func cancellation(t testing.TB, err error) []types.CancellationReason {
 	t.Helper()
 	var cancelled *types.TransactionCanceledException

@@ -114,9 +114,6 @@ func (t *table) keyRange(c *expression.KeyCondition) (store.Range, error) {
 	case "BETWEEN":
 		r.From, r.To = at, partition.String(c.Sort.Values[1].Ordered()).After()
 	case "begins_with":
-		if t.SortKey.kind() == attribute.N {
-			return store.Range{}, invalid("Invalid KeyConditionExpression: Incorrect operand type for operator or function; operator or function: begins_with, operand type: N")
-		}
 		return store.Prefix(partition.StringPrefix(text)), nil
 	}
 	return r, nil

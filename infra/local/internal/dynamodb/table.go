@@ -52,11 +52,10 @@ type StreamView string
 // The stream view types ("StreamSpecification", Amazon DynamoDB API
 // reference).
 const (
-	KeysOnly         StreamView = "KEYS_ONLY"
-	NewImage         StreamView = "NEW_IMAGE"
-	OldImage         StreamView = "OLD_IMAGE"
-	NewAndOldImages  StreamView = "NEW_AND_OLD_IMAGES"
-	streamTimeLayout            = "2006-01-02T15:04:05.000"
+	KeysOnly        StreamView = "KEYS_ONLY"
+	NewImage        StreamView = "NEW_IMAGE"
+	OldImage        StreamView = "OLD_IMAGE"
+	NewAndOldImages StreamView = "NEW_AND_OLD_IMAGES"
 )
 
 func (v StreamView) showsNew() bool { return v == NewImage || v == NewAndOldImages }
@@ -94,6 +93,9 @@ type savedTable struct {
 	CreatedAt   time.Time
 	StreamLabel string // when the stream was enabled; empty: there is none
 }
+
+// streamLabelLayout is how a stream's label writes the time of its beginning.
+const streamLabelLayout = "2006-01-02T15:04:05.000"
 
 func tableKey() store.Key { return store.NewKey("dynamodb.table") }
 
@@ -146,7 +148,7 @@ func (s *Service) CreateTable(_ context.Context, spec Table) error {
 		}
 	}
 	if spec.StreamView != "" && saved.StreamLabel == "" {
-		saved.StreamLabel = now.UTC().Format(streamTimeLayout)
+		saved.StreamLabel = now.UTC().Format(streamLabelLayout)
 	}
 	value, err := json.Marshal(saved)
 	if err != nil {

@@ -11,12 +11,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// UnmarshalJSONFrom reads a value as the wire protocol writes it, e.g.
-// {"N":"1.0"}, and brings it into canonical form. What DynamoDB refuses is a
-// ValidationException.
-func (v *Value) UnmarshalJSONFrom(dec *jsontext.Decoder) error { return v.decode(dec, 0) }
-
-// UnmarshalJSONFrom reads a map as the wire protocol writes an item.
+// UnmarshalJSONFrom reads a map as the wire protocol writes an item, e.g.
+// {"pk":{"S":"a"},"n":{"N":"1.0"}}, and brings it into canonical form. What
+// DynamoDB refuses is a ValidationException.
 func (m *Map) UnmarshalJSONFrom(dec *jsontext.Decoder) error { return m.decode(dec, 0) }
 
 // decode reads a map that is nested depth levels deep in an attribute.

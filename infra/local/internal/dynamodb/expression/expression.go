@@ -44,7 +44,7 @@ type Scope struct {
 	names  map[string]string
 	values attribute.Map
 	used   map[string]bool // placeholders of either kind
-	any    bool            // whether there was an expression
+	asked  bool            // whether there was an expression
 }
 
 // NewScope makes a scope of a request's ExpressionAttributeNames and
@@ -91,10 +91,10 @@ func isPlaceholder(s string, first byte) bool {
 // Unused refuses placeholders that none of the scope's expressions used. Call
 // it after all of them.
 func (s *Scope) Unused() error {
-	if !s.any && s.names != nil {
+	if !s.asked && s.names != nil {
 		return invalid("ExpressionAttributeNames can only be specified when using expressions")
 	}
-	if !s.any && s.values != nil {
+	if !s.asked && s.values != nil {
 		return invalid("ExpressionAttributeValues can only be specified when using expressions")
 	}
 	if len(s.names)+len(s.values) == len(s.used) {
@@ -152,7 +152,7 @@ var cache = struct {
 // parse returns a text's meaning, with its placeholders found in the scope.
 // parameter is what the request calls the expression, e.g. FilterExpression.
 func (s *Scope) parse(g grammar, parameter, text string) (*parsed, error) {
-	s.any = true
+	s.asked = true
 	key := cacheKey{g, text}
 	cache.RLock()
 	p := cache.texts[key]
