@@ -70,7 +70,7 @@ func BenchmarkTransactWriteItems(b *testing.B) {
 			for _, c := range changes {
 				c.write(batch, time.Now())
 			}
-			token.save(batch)
+			s.saveToken(token, batch)
 			batch.Discard()
 			for _, c := range changes {
 				c.end()

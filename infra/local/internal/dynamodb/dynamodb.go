@@ -52,6 +52,7 @@ type Service struct {
 	arnPrefix string // what a table's ARN has before its name
 	store     *store.Store
 	locks     *locks
+	tokens    *tokens
 	stop      chan struct{}
 	done      chan struct{}
 
@@ -70,6 +71,10 @@ func New(st *store.Store, config Config) (*Service, error) {
 		stop:      make(chan struct{}),
 		done:      make(chan struct{}),
 		tables:    map[string]*table{},
+	}
+	var err error
+	if s.tokens, err = loadTokens(st); err != nil {
+		return nil, err
 	}
 	for entry, err := range st.Scan(store.Prefix(tableKey())) {
 		if err != nil {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
+	"hash/maphash"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
@@ -64,6 +66,61 @@ func tokenKey() store.Key { return store.NewKey("dynamodb.token") }
 
 func generation(t time.Time) uint64 { return uint64(t.Unix()) / uint64(tokenLife/time.Second) }
 
+// tokens remembers which tokens were written, as hashes by generation, so that
+// the store is asked only about a token that may be there: nearly every
+// transaction's is new. It is safe for concurrent use.
+type tokens struct {
+	seed maphash.Seed
+
+	mu   sync.Mutex
+	seen map[uint64]map[uint64]struct{}
+}
+
+// loadTokens returns the memory of the tokens that the store holds.
+func loadTokens(st *store.Store) (*tokens, error) {
+	t := &tokens{seed: maphash.MakeSeed(), seen: map[uint64]map[uint64]struct{}{}}
+	for _, g := range generations(time.Now()) {
+		prefix := tokenKey().Uint(g)
+		for entry, err := range st.Scan(store.Prefix(prefix)) {
+			if err != nil {
+				return nil, err
+			}
+			t.note(g, entry.Key[len(prefix):])
+		}
+	}
+	return t, nil
+}
+
+// note remembers a token by its part of the key, and forgets generations whose
+// tokens are dead.
+func (t *tokens) note(g uint64, key []byte) {
+	hash := maphash.Bytes(t.seed, key)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.seen[g] == nil {
+		t.seen[g] = map[uint64]struct{}{}
+		maps.DeleteFunc(t.seen, func(old uint64, _ map[uint64]struct{}) bool { return old+1 < g })
+	}
+	t.seen[g][hash] = struct{}{}
+}
+
+// maybe reports whether a token may have been written in a generation; false is
+// certain.
+func (t *tokens) maybe(g uint64, key []byte) bool {
+	hash := maphash.Bytes(t.seed, key)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, ok := t.seen[g][hash]
+	return ok
+}
+
+// generations are those in which a token that is alive now may have been
+// written.
+func generations(now time.Time) []uint64 {
+	g := generation(now)
+	return []uint64{g, g - 1}
+}
+
 // lockKey is what is locked so that of two requests with the same token the
 // second one finds the first one's.
 func (t *token) lockKey() store.Key { return tokenKey().String(t.text) }
@@ -72,8 +129,11 @@ func (t *token) lockKey() store.Key { return tokenKey().String(t.text) }
 // the token's life. The same token with another request is an error.
 func (s *Service) isRepeat(t *token) (bool, error) {
 	now := time.Now()
-	current := generation(now)
-	for _, g := range []uint64{current, current - 1} {
+	name := store.Key{}.String(t.text)
+	for _, g := range generations(now) {
+		if !s.tokens.maybe(g, name) {
+			continue
+		}
 		value, ok, err := s.store.Get(tokenKey().Uint(g).String(t.text))
 		if err != nil {
 			return false, err
@@ -89,11 +149,14 @@ func (s *Service) isRepeat(t *token) (bool, error) {
 	return false, nil
 }
 
-// save writes the token.
-func (t *token) save(b *store.Batch) {
+// saveToken writes the token. It is remembered before it is durable: that it
+// may be there is all that is remembered.
+func (s *Service) saveToken(t *token, b *store.Batch) {
 	now := time.Now()
+	g := generation(now)
 	value := binary.BigEndian.AppendUint64(nil, uint64(now.UnixNano()))
-	b.Set(tokenKey().Uint(generation(now)).String(t.text), append(value, t.fingerprint[:]...))
+	b.Set(tokenKey().Uint(g).String(t.text), append(value, t.fingerprint[:]...))
+	s.tokens.note(g, store.Key{}.String(t.text))
 }
 
 // expireTokens removes the tokens that no repetition can meet any more.

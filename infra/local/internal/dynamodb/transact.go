@@ -135,7 +135,7 @@ func (s *Service) transact(changes []*change, requestToken *string) error {
 	if repeat, err := s.isRepeat(t); repeat || err != nil {
 		return err
 	}
-	return s.allOrNothing(changes, why, t.save)
+	return s.allOrNothing(changes, why, func(b *store.Batch) { s.saveToken(t, b) })
 }
 
 func (s *Service) allOrNothing(changes []*change, why reasons, more func(*store.Batch)) error {
