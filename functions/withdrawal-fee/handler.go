@@ -2,10 +2,14 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"math/big"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -14,17 +18,28 @@ import (
 	"github.com/penstock-dev/penstock/events/outboxdynamo"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/functions/handler"
+	"github.com/penstock-dev/penstock/functions/handler/secrets"
 )
+
+// coreToken is the secret that this function shares with core banking; it is
+// named in function.json.
+const coreToken = "core-api-token"
+
+// secretReader reads secrets: *secrets.Cache.
+type secretReader interface {
+	Get(ctx context.Context, name string) (secrets.Secret, error)
+}
 
 // fees charges fees. It is safe for concurrent use.
 type fees struct {
 	outbox  *outboxdynamo.Outbox
+	secrets secretReader
 	ledger  string // the table of fees
 	percent string // a decimal number, as in "0.5"
 }
 
 // newFees reads the settings that the function's manifest gives it.
-func newFees(db outboxdynamo.API, getenv func(string) string) (*fees, error) {
+func newFees(db outboxdynamo.API, secrets secretReader, getenv func(string) string) (*fees, error) {
 	for _, name := range []string{"PENSTOCK_TABLE_LEDGER", "PENSTOCK_OUTBOX_TABLE", "PENSTOCK_IDEMPOTENCY_TABLE"} {
 		if getenv(name) == "" {
 			return nil, fmt.Errorf("%s is not set: it is the name of a table, given by the deployment", name)
@@ -39,6 +54,7 @@ func newFees(db outboxdynamo.API, getenv func(string) string) (*fees, error) {
 			Table:      getenv("PENSTOCK_OUTBOX_TABLE"),
 			MarksTable: getenv("PENSTOCK_IDEMPOTENCY_TABLE"),
 		}),
+		secrets: secrets,
 		ledger:  getenv("PENSTOCK_TABLE_LEDGER"),
 		percent: percent,
 	}, nil
@@ -55,6 +71,10 @@ func (f *fees) charge(ctx context.Context, m *handler.Message[savings.Withdrawal
 		return fmt.Errorf("withdrawal %s: amount %v: must be positive", w.TransactionID, w.Amount)
 	}
 	amount := fee(w.Amount, f.percent)
+	token, err := f.secrets.Get(ctx, coreToken)
+	if err != nil {
+		return err
+	}
 	return f.outbox.InTx(ctx, func(s *outboxdynamo.Session) error {
 		if err := s.Once(m.EventKey()); err != nil {
 			return err
@@ -76,6 +96,7 @@ func (f *fees) charge(ctx context.Context, m *handler.Message[savings.Withdrawal
 				"currency":      text(w.Currency),
 				"percent":       number(f.percent),
 				"chargedAt":     text(time.Now().UTC().Format(time.RFC3339Nano)),
+				"signature":     text(signature(token.Value.Reveal(), w.AccountID, id.String(), amount, w.Currency)),
 			},
 		}})
 		published, err := strconv.ParseFloat(amount, 64)
@@ -110,6 +131,15 @@ func rational(decimal string) *big.Rat {
 		panic("not a decimal number: " + decimal)
 	}
 	return r
+}
+
+// signature lets core banking check that an entry was made by a holder of its
+// token, and not changed since: the HMAC-SHA256 of the entry's fields, one a
+// line, in hexadecimal digits.
+func signature(token string, fields ...string) string {
+	mac := hmac.New(sha256.New, []byte(token))
+	mac.Write([]byte(strings.Join(fields, "\n")))
+	return hex.EncodeToString(mac.Sum(nil))
 }
 
 func text(s string) types.AttributeValue   { return &types.AttributeValueMemberS{Value: s} }

@@ -20,6 +20,7 @@ import (
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/functions/handler"
 	"github.com/penstock-dev/penstock/functions/handler/handlertest"
+	"github.com/penstock-dev/penstock/functions/handler/secrets"
 )
 
 const queue = "penstock-test-withdrawal-fee-withdrawals"
@@ -45,6 +46,17 @@ func (d *database) TransactWriteItems(_ context.Context, in *dynamodb.TransactWr
 	return &dynamodb.TransactWriteItemsOutput{}, nil
 }
 
+// vault holds secrets.
+type vault map[string]string
+
+func (v vault) Get(_ context.Context, name string) (secrets.Secret, error) {
+	value, ok := v[name]
+	if !ok {
+		return secrets.Secret{}, fmt.Errorf("secret %q does not exist", name)
+	}
+	return secrets.Secret{Name: name, Value: secrets.NewValue(value)}, nil
+}
+
 func environment(name string) string {
 	return map[string]string{
 		"FEE_PERCENT":                "0.5",
@@ -59,7 +71,7 @@ func invoke(t *testing.T, db *database, batch ...events.Event) []string {
 	t.Helper()
 	t.Setenv("PENSTOCK_FUNCTION", "withdrawal-fee")
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "penstock-test-withdrawal-fee")
-	f, err := newFees(db, environment)
+	f, err := newFees(db, vault{coreToken: "t0ken"}, environment)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,8 +124,12 @@ func TestAWithdrawalIsChargedInOneTransaction(t *testing.T) {
 			t.Errorf("fee's %s is %q, want %q", name, got, want)
 		}
 	}
-	if value(t, fee.Item, "id") == "" || value(t, fee.Item, "chargedAt") == "" || len(fee.Item) != 8 {
+	if value(t, fee.Item, "id") == "" || value(t, fee.Item, "chargedAt") == "" || len(fee.Item) != 9 {
 		t.Errorf("fee is %v", fee.Item)
+	}
+
+	if got, want := value(t, fee.Item, "signature"), signature("t0ken", "ACC-1001", value(t, fee.Item, "id"), "1.25", "EUR"); got != want {
+		t.Errorf("signature is %s, want %s", got, want)
 	}
 
 	if *event.TableName != "outbox" || !strings.HasPrefix(value(t, event.Item, "pk"), "savings/FEE_CHARGED#") {
@@ -144,6 +160,24 @@ func TestASecondDeliveryMakesAnotherEntryAndTheSameEvent(t *testing.T) {
 	}
 	if a, b := value(t, first[2].Put.Item, "pk"), value(t, second[2].Put.Item, "pk"); a != b {
 		t.Errorf("the event's id changed from %s to %s", a, b)
+	}
+}
+
+func TestAWithdrawalFailsWithoutTheTokenAndNothingIsWritten(t *testing.T) {
+	t.Setenv("PENSTOCK_FUNCTION", "withdrawal-fee")
+	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "penstock-test-withdrawal-fee")
+	db := &database{}
+	f, err := newFees(db, vault{}, environment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fn := handler.New(handler.Each(f.charge)).WithLogger(slog.New(slog.DiscardHandler))
+	response, err := fn.Invoke(t.Context(), handlertest.Payload(t, queue, savings.SampleWithdrawal()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if failed := handlertest.Failed(t, response); len(failed) != 1 || len(db.transactions) != 0 {
+		t.Fatalf("failed %v, transactions %v", failed, db.transactions)
 	}
 }
 
@@ -216,7 +250,7 @@ func TestAFeeInWholeCentsIsThatOfIntegerArithmetic(t *testing.T) {
 
 func TestAMissingSettingIsNamed(t *testing.T) {
 	for _, name := range []string{"FEE_PERCENT", "PENSTOCK_TABLE_LEDGER", "PENSTOCK_OUTBOX_TABLE", "PENSTOCK_IDEMPOTENCY_TABLE"} {
-		_, err := newFees(&database{}, func(n string) string {
+		_, err := newFees(&database{}, vault{}, func(n string) string {
 			if n == name {
 				return ""
 			}

@@ -7,9 +7,11 @@ import (
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"github.com/penstock-dev/penstock/functions/awsenv"
 	"github.com/penstock-dev/penstock/functions/handler"
+	"github.com/penstock-dev/penstock/functions/handler/secrets"
 )
 
 func main() {
@@ -17,7 +19,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fees, err := newFees(dynamodb.NewFromConfig(cfg), os.Getenv)
+	cache, err := secrets.New(secretsmanager.NewFromConfig(cfg))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fees, err := newFees(dynamodb.NewFromConfig(cfg), cache, os.Getenv)
 	if err != nil {
 		log.Fatal(err)
 	}

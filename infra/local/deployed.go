@@ -64,10 +64,23 @@ func str(v any) string {
 	return s
 }
 
+// deployed returns the stacks as they are now, not to be changed.
+func (e *Environment) deployed() []cloudformation.Stack {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.stacks
+}
+
+func (e *Environment) setDeployed(stacks []cloudformation.Stack) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stacks = stacks
+}
+
 // resources yields the deployed resources of a type.
 func (e *Environment) resources(kind string) func(yield func(cloudformation.Deployed) bool) {
 	return func(yield func(cloudformation.Deployed) bool) {
-		for _, stack := range e.stacks {
+		for _, stack := range e.deployed() {
 			for _, r := range stack.Resources {
 				if r.Type == kind && !yield(r) {
 					return

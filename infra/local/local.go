@@ -28,6 +28,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
@@ -37,6 +38,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
 	"github.com/penstock-dev/penstock/infra/local/internal/logs"
 	"github.com/penstock-dev/penstock/infra/local/internal/programs"
+	"github.com/penstock-dev/penstock/infra/local/internal/secretsmanager"
 	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 	"github.com/penstock-dev/penstock/infra/local/internal/sts"
@@ -77,12 +79,16 @@ type Environment struct {
 	events     *eventbridge.Service
 	dynamodb   *dynamodb.Service
 	lambda     *lambda.Lambda
+	secrets    *secretsmanager.Service
 	principals *principals
 	server     *http.Server
 	served     chan error
 
-	stacks   []cloudformation.Stack
-	programs map[string]string // by package
+	updating  sync.Mutex                 // one change of what is deployed at a time
+	templates []*cloudformation.Template // guarded by updating, as is
+	programs  map[string]string          // by package
+	mu        sync.Mutex
+	stacks    []cloudformation.Stack // guarded by mu; see deployed
 }
 
 // Start starts an environment. It serves until Close. An error that wraps
@@ -105,24 +111,33 @@ func Start(ctx context.Context, config Config) (_ *Environment, err error) {
 	}()
 	e.endpoint = "http://" + listener.Addr().String()
 
-	templates, err := e.parse()
-	if err != nil {
+	if e.templates, err = e.parse(config.Snapshot); err != nil {
 		return nil, err
 	}
-	if err := cloudformation.Check(e.pseudo(), e.types(), templates...); err != nil {
-		return nil, fmt.Errorf("the templates of environment %q cannot run here:\n%w", config.Snapshot.Env, err)
+	if config.Building != nil {
+		packages, err := packagesOf(config.Snapshot)
+		if err != nil {
+			return nil, err
+		}
+		config.Building(packages)
 	}
-	if err := e.build(ctx); err != nil {
+	if e.programs, err = e.build(ctx, config.Snapshot); err != nil {
 		return nil, err
 	}
 	if err := e.open(); err != nil {
 		return nil, err
 	}
 	e.serve(listener)
-	if e.stacks, err = cloudformation.Deploy(ctx, e.pseudo(), e.types(), templates...); err != nil {
+	stacks, err := cloudformation.Deploy(ctx, e.pseudo(), e.types(), e.templates...)
+	if err != nil {
 		return nil, err
 	}
-	if err := e.retire(); err != nil {
+	e.setDeployed(stacks)
+	if err := e.retire(ctx); err != nil {
+		return nil, err
+	}
+	// The store is ours alone, and so is the data directory.
+	if err := programs.Prune(e.programsDir(), e.programs); err != nil {
 		return nil, err
 	}
 	return e, nil
@@ -133,29 +148,49 @@ func (e *Environment) pseudo() cloudformation.Environment {
 	return cloudformation.Environment{AccountID: e.config.Account, Region: e.config.Region}
 }
 
-func (e *Environment) parse() ([]*cloudformation.Template, error) {
+// parse reads the templates of a snapshot, and checks that everything in them is
+// supported.
+func (e *Environment) parse(snapshot *snapshots.Snapshot) ([]*cloudformation.Template, error) {
 	var templates []*cloudformation.Template
 	var faults []error
-	for _, stack := range e.config.Snapshot.Stacks {
-		t, err := cloudformation.Parse(stack, e.config.Snapshot.Templates[stack])
+	for _, stack := range snapshot.Stacks {
+		t, err := cloudformation.Parse(stack, snapshot.Templates[stack])
 		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
 		templates = append(templates, t)
 	}
-	return templates, errors.Join(faults...)
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	if err := cloudformation.Check(e.pseudo(), e.types(), templates...); err != nil {
+		return nil, fmt.Errorf("the templates of environment %q cannot run here:\n%w", snapshot.Env, err)
+	}
+	return templates, nil
 }
 
 // build builds the programs of every function, in one go.
-func (e *Environment) build(ctx context.Context) error {
+func (e *Environment) build(ctx context.Context, snapshot *snapshots.Snapshot) (map[string]string, error) {
+	packages, err := packagesOf(snapshot)
+	if err != nil {
+		return nil, err
+	}
+	return programs.Build(ctx, e.config.Root, e.programsDir(), packages)
+}
+
+func (e *Environment) programsDir() string { return filepath.Join(e.config.DataDir, "programs") }
+
+// packagesOf returns the packages of a snapshot's functions, sorted, as the go
+// command takes them in the project's root.
+func packagesOf(snapshot *snapshots.Snapshot) ([]string, error) {
 	var packages []string
-	for _, stack := range e.config.Snapshot.Stacks {
+	for _, stack := range snapshot.Stacks {
 		var template struct {
 			Resources map[string]struct{ Metadata map[string]any }
 		}
-		if err := json.Unmarshal(e.config.Snapshot.Templates[stack], &template); err != nil {
-			return err
+		if err := json.Unmarshal(snapshot.Templates[stack], &template); err != nil {
+			return nil, err
 		}
 		for _, r := range template.Resources {
 			if code, ok := r.Metadata[names.CodeMetadata].(string); ok {
@@ -164,13 +199,7 @@ func (e *Environment) build(ctx context.Context) error {
 		}
 	}
 	slices.Sort(packages)
-	packages = slices.Compact(packages)
-	if e.config.Building != nil {
-		e.config.Building(packages)
-	}
-	var err error
-	e.programs, err = programs.Build(ctx, e.config.Root, filepath.Join(e.config.DataDir, "programs"), packages)
-	return err
+	return slices.Compact(packages), nil
 }
 
 // open opens the store and the services on it.
@@ -197,6 +226,9 @@ func (e *Environment) open() (err error) {
 	if e.dynamodb, err = dynamodb.New(e.store, dynamodb.Config{Account: c.Account, Region: c.Region, Logger: c.Logger}); err != nil {
 		return err
 	}
+	if e.secrets, err = secretsmanager.New(e.store, secretsmanager.Config{Account: c.Account, Region: c.Region, Logger: c.Logger}); err != nil {
+		return err
+	}
 	e.lambda = lambda.New(lambda.Config{
 		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs,
 		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Logger: c.Logger,
@@ -221,10 +253,13 @@ func reset(storeDir, logsDir string) error {
 func (e *Environment) serve(listener net.Listener) {
 	mux := awswire.NewMux(e.config.Logger)
 	mux.JSON(sqs.Target, "1.0", e.sqs.Operations())
+	mux.Query(sqs.QueryName, e.sqs.Query())
 	mux.JSON(eventbridge.WireTarget, "1.1", e.events.Operations())
 	mux.JSON(dynamodb.Target, "1.0", e.dynamodb.Operations())
+	mux.JSON(secretsmanager.Target, "1.1", e.secrets.Operations())
 	mux.JSON(logs.Target, "1.1", e.logs.Operations())
-	mux.Query(sts.Service, sts.Handler(e.config.Account, e.principals.identify))
+	mux.Query(sts.Service, sts.Query(e.config.Account, e.principals.identify))
+	mux.Query(cloudformation.Service, cloudformation.Stacks(e.deployed).Query())
 	e.lambda.Register(mux)
 	e.server = &http.Server{
 		Handler:           mux,
@@ -275,6 +310,10 @@ func (e *Environment) Close() error {
 	if e.dynamodb != nil {
 		e.dynamodb.Close()
 		e.dynamodb = nil
+	}
+	if e.secrets != nil {
+		e.secrets.Close()
+		e.secrets = nil
 	}
 	if e.sqs != nil {
 		e.sqs.Close()

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/penstock-dev/penstock/events"
@@ -82,6 +83,17 @@ func awsConfig(endpoint string) aws.Config {
 	return aws.Config{BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, "")}
 }
 
+// createToken makes the secret that withdrawal-fee reads.
+func createToken(t *testing.T, endpoint string) {
+	t.Helper()
+	_, err := secretsmanager.NewFromConfig(awsConfig(endpoint)).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
+		Name: aws.String("penstock/local/core-api-token"), SecretString: aws.String("t0ken"),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // fees counts the fees in the ledger by the withdrawal's event id.
 func fees(t *testing.T, db *dynamodb.Client) map[string]int {
 	t.Helper()
@@ -104,7 +116,7 @@ func fees(t *testing.T, db *dynamodb.Client) map[string]int {
 func TestWhatWasCommittedBeforeAKillIsHandledExactlyOnceAfterARestart(t *testing.T) {
 	dir := t.TempDir()
 	committed := map[string]bool{}
-	for range 3 {
+	for round := range 3 {
 		cmd := exec.Command(os.Args[0])
 		cmd.Env = append(os.Environ(), dirVariable+"="+dir)
 		cmd.Stderr = os.Stderr
@@ -119,6 +131,9 @@ func TestWhatWasCommittedBeforeAKillIsHandledExactlyOnceAfterARestart(t *testing
 		endpoint, ok := strings.CutPrefix(strings.TrimSpace(line), "serving ")
 		if !ok {
 			t.Fatalf("the environment did not start: %s %v", line, err)
+		}
+		if round == 0 {
+			createToken(t, endpoint)
 		}
 		outbox := outboxdynamo.New(dynamodb.NewFromConfig(awsConfig(endpoint)), outboxdynamo.Config{Table: "penstock-local-outbox"})
 		for range 40 {

@@ -56,7 +56,7 @@ type busProperties struct {
 }
 
 func (e *Environment) eventBus(_ context.Context, _ cloudformation.Resource, p busProperties) (cloudformation.Attributes, error) {
-	if err := e.events.EnsureBus(p.Name); err != nil {
+	if err := e.events.EnsureBus(eventbridge.Bus{Name: p.Name, Description: p.Description, Tags: p.Tags.values()}); err != nil {
 		return cloudformation.Attributes{}, err
 	}
 	return cloudformation.Attributes{Ref: p.Name, Att: map[string]string{"Name": p.Name, "Arn": e.events.BusARN(p.Name)}}, nil
@@ -155,7 +155,7 @@ func (e *Environment) queuePolicy(_ context.Context, r cloudformation.Resource, 
 			return cloudformation.Attributes{}, err
 		}
 	}
-	return cloudformation.Attributes{Ref: r.LogicalID}, nil
+	return cloudformation.Attributes{Ref: r.Stack + "-" + r.LogicalID}, nil
 }
 
 type tableProperties struct {
@@ -233,7 +233,7 @@ func (e *Environment) function(ctx context.Context, r cloudformation.Resource, p
 	if !ok {
 		return cloudformation.Attributes{}, fmt.Errorf("its Metadata does not say under %s where its code is", names.CodeMetadata)
 	}
-	err := e.lambda.CreateFunction(ctx, lambda.Function{
+	err := e.lambda.EnsureFunction(ctx, lambda.Function{
 		Name: p.FunctionName, Description: p.Description, Program: e.programs[names.Package(code)], Handler: p.Handler,
 		Environment: p.Environment.Variables, Timeout: seconds(p.Timeout), MemoryMB: p.MemorySize,
 		ReservedConcurrency: p.ReservedConcurrentExecutions, LogGroup: p.LoggingConfig.LogGroup,
@@ -309,7 +309,7 @@ func (e *Environment) mapping(ctx context.Context, _ cloudformation.Resource, p 
 	if err != nil {
 		return cloudformation.Attributes{}, err
 	}
-	id, err := e.lambda.CreateMapping(ctx, lambda.Mapping{
+	id, err := e.lambda.EnsureMapping(ctx, lambda.Mapping{
 		Function: p.FunctionName, SourceARN: p.EventSourceArn, BatchSize: p.BatchSize,
 		Window: seconds(p.MaximumBatchingWindowInSeconds), Enabled: p.Enabled,
 		ReportBatchItemFailures: len(p.FunctionResponseTypes) > 0, MaximumConcurrency: p.ScalingConfig.MaximumConcurrency,

@@ -1,6 +1,7 @@
 package local
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,7 +14,8 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
-// remembered is a resource that a start has deployed, as the next one finds it.
+// remembered is a resource that a start or an update has deployed, as the next
+// one finds it.
 type remembered struct {
 	Type   string
 	Ref    string
@@ -22,12 +24,12 @@ type remembered struct {
 
 func rememberedKey() store.Key { return store.NewKey("local.deployed") }
 
-// retire removes the resources that the previous start deployed and whose
-// templates no longer ask for them, as CloudFormation does when a stack is
+// retire removes the resources that were deployed before and whose templates no
+// longer ask for them, as CloudFormation does when a stack is
 // updated: a rule that stayed would go on filling a queue that nobody reads.
 // A resource whose DeletionPolicy is Retain stays. Then it remembers what is
 // deployed now.
-func (e *Environment) retire() error {
+func (e *Environment) retire(ctx context.Context) error {
 	var before, now []remembered
 	saved, ok, err := e.store.Get(rememberedKey())
 	if err != nil {
@@ -38,7 +40,7 @@ func (e *Environment) retire() error {
 			return fmt.Errorf("what an earlier start deployed: %w", err)
 		}
 	}
-	for _, stack := range e.stacks {
+	for _, stack := range e.deployed() {
 		for _, r := range stack.Resources {
 			now = append(now, remember(r))
 		}
@@ -49,7 +51,7 @@ func (e *Environment) retire() error {
 		if stays || old.Retain {
 			continue
 		}
-		if err := e.remove(old); err != nil {
+		if err := e.remove(ctx, old); err != nil {
 			return fmt.Errorf("removing %s %s, which the templates no longer have: %w", old.Type, old.Ref, err)
 		}
 	}
@@ -70,11 +72,12 @@ func remember(r cloudformation.Deployed) remembered {
 	return out
 }
 
-// remove deletes a resource; one that is gone already is not an error. Tables
-// stay, unlike on AWS: a table that no template asks for changes nothing, and
-// its data may be missed. Other types leave nothing behind when they are no
-// longer created.
-func (e *Environment) remove(r remembered) error {
+// remove deletes a resource; one that is gone already is not an error. A
+// mapping's batches that have begun finish first. Tables stay, unlike on AWS: a
+// table that no template asks for changes nothing, and its data may be missed.
+// So do the logs of a function. Other types leave nothing behind when they are
+// no longer created.
+func (e *Environment) remove(ctx context.Context, r remembered) error {
 	switch r.Type {
 	case "AWS::Events::Rule":
 		bus, name, _ := strings.Cut(r.Ref, "|")
@@ -88,6 +91,10 @@ func (e *Environment) remove(r remembered) error {
 			return nil
 		}
 		return err
+	case "AWS::Lambda::EventSourceMapping":
+		return e.lambda.DeleteMapping(ctx, r.Ref)
+	case "AWS::Lambda::Function":
+		e.lambda.DeleteFunction(r.Ref)
 	}
 	return nil
 }

@@ -55,8 +55,8 @@ func (f *Function) Validate(tables Tables) error {
 	v.within("maxConcurrency", f.MaxConcurrency, 2, 1000)
 
 	for i, secret := range f.Secrets {
-		if !secretName.MatchString(secret) {
-			v.fault("secret %q must be letters, digits, hyphens, dots and underscores, without the application and environment before it", secret)
+		if err := CheckSecretName(secret); err != nil {
+			v.fault("%w", err)
 		} else if slices.Contains(f.Secrets[:i], secret) {
 			v.fault("secret %q is there twice", secret)
 		}
@@ -81,6 +81,16 @@ func (f *Function) Validate(tables Tables) error {
 		v.subscription(i, s)
 	}
 	return errors.Join(v.faults...)
+}
+
+// CheckSecretName returns an error that says how a secret's name must be, if
+// name is not so. The name is without the application and environment before
+// it.
+func CheckSecretName(name string) error {
+	if !secretName.MatchString(name) {
+		return fmt.Errorf("secret %q must be letters, digits, hyphens, dots and underscores, without the application and environment before it", name)
+	}
+	return nil
 }
 
 // A validator gathers faults.

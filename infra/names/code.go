@@ -14,6 +14,10 @@ const (
 	FunctionMetadata = "penstock:function"
 )
 
+// BuildContext is the key of the CDK's context that, with the value false, has
+// package stacks synthesize templates without compiling the programs.
+const BuildContext = "penstock:build"
+
 // SystemPackages is the import path above Penstock's own programs.
 const SystemPackages = "github.com/penstock-dev/penstock/functions/system/"
 

@@ -34,3 +34,15 @@ func goBuild(dir string) func(code string) (string, error) {
 		return out, nil
 	}
 }
+
+// noBuild returns the Build that compiles nothing: each program is the same
+// stand-in below dir. A template does not depend on what a program does.
+func noBuild(dir string) func(code string) (string, error) {
+	return func(string) (string, error) {
+		dir := filepath.Join(dir, "none")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", err
+		}
+		return dir, os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("not built"), 0o755)
+	}
+}

@@ -94,7 +94,8 @@ func permissions(n names.Names, m *manifest.Function) []statement {
 		for _, secret := range m.Secrets {
 			secrets = append(secrets, secretARN(n.Secret(secret)))
 		}
-		policy = append(policy, statement{actions: []string{"secretsmanager:GetSecretValue"}, resources: secrets})
+		// The caching client looks up the current version before it reads it.
+		policy = append(policy, statement{actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, resources: secrets})
 	}
 	return policy
 }

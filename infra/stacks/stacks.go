@@ -52,7 +52,9 @@ type Props struct {
 	// Build compiles the program of a function for Lambda. It takes the value
 	// that names.CodeMetadata has in the template, and returns the folder that
 	// holds the program as "bootstrap". Default: the go command, run in the
-	// working directory, which must be the project's root.
+	// working directory, which must be the project's root; but if the context
+	// says "penstock:build": false (names.BuildContext), a stand-in, for one
+	// who needs the templates and not the programs, as `penstock dev` does.
 	Build func(code string) (dir string, err error)
 }
 
@@ -78,7 +80,11 @@ func New(app awscdk.App, props *Props) *Stacks {
 		panic(err)
 	}
 	if p.Build == nil {
-		p.Build = goBuild(filepath.Join(*app.Outdir(), "programs"))
+		dir := filepath.Join(*app.Outdir(), "programs")
+		p.Build = goBuild(dir)
+		if app.Node().TryGetContext(jsii.String(names.BuildContext)) == false {
+			p.Build = noBuild(dir)
+		}
 	}
 
 	in := &project{app: app, props: p, names: n}

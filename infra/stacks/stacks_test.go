@@ -205,7 +205,7 @@ func TestAFunctionMayDoWhatItsManifestSaysAndNoMore(t *testing.T) {
 			{actions: read, resources: []string{dynamodb + "accounts"}},
 			{actions: []string{"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"},
 				resources: []string{dynamodb + "fee-ledger"}},
-			{actions: []string{"secretsmanager:GetSecretValue"}, resources: []string{"arn:${AWS::Partition}:secretsmanager:" + region + "secret:penstock/dev/core-api-token-??????"}},
+			{actions: []string{"secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"}, resources: []string{"arn:${AWS::Partition}:secretsmanager:" + region + "secret:penstock/dev/core-api-token-??????"}},
 			{actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, resources: []string{logs + "fee:*"}},
 		},
 		"penstock-dev-plain": {

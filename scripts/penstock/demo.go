@@ -76,11 +76,7 @@ func (f *demoFlags) withdrawals(cmd *cobra.Command) ([]savings.Withdrawal, error
 func (f *demoFlags) run(ctx context.Context, env *local.Environment, withdrawals []savings.Withdrawal, out, progress io.Writer) error {
 	bar := newBar(progress, len(withdrawals))
 	report, err := demo.Run(ctx, demo.Config{
-		AWS: aws.Config{
-			Region:       env.Region(),
-			BaseEndpoint: aws.String(env.Endpoint()),
-			Credentials:  credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, ""),
-		},
+		AWS:         awsConfig(env),
 		Names:       env.Names(),
 		Withdrawals: withdrawals,
 		Progress:    bar.show,
@@ -138,3 +134,12 @@ func (b *bar) finish() {
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// awsConfig reaches an environment of this process as its administrator.
+func awsConfig(env *local.Environment) aws.Config {
+	return aws.Config{
+		Region:       env.Region(),
+		BaseEndpoint: aws.String(env.Endpoint()),
+		Credentials:  credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, ""),
+	}
+}

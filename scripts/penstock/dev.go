@@ -37,7 +37,7 @@ type devFlags struct {
 	demo    demoFlags
 }
 
-func newDev() *cobra.Command {
+func newDev(common *cli.Flags) *cobra.Command {
 	var f devFlags
 	cmd := &cobra.Command{
 		Use:   "dev",
@@ -48,6 +48,12 @@ dev takes the synthesized templates of the environment "local" from
 infra/snapshots/local, builds the functions for this machine, creates every
 resource, and serves the wire protocols of the AWS services on one loopback
 port, until Ctrl-C. Any AWS SDK and the AWS CLI work against it.
+
+It follows what is saved in the project: Go code is rebuilt, and the functions
+that depend on it are swapped when their batch in flight is done; a function.json
+or a change of infrastructure is synthesized, which needs Node, and the
+environment is updated in place, with its data. What is wrong is shown, and what
+runs goes on as it was.
 
 What is acknowledged is on disk: data, messages and logs are there again at the
 next start, even after a kill -9. --reset begins anew.
@@ -61,7 +67,12 @@ receives them in batches and charges a fee for each, exactly once. Exit status
   penstock dev --demo
   penstock dev --demo --input withdrawals.ndjson`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return f.run(cmd) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if common.Env != localEnv {
+				return cli.Misusef("--env %s: dev runs the environment %q, and no other", common.Env, localEnv)
+			}
+			return f.run(cmd)
+		},
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&f.port, "port", defaultPort, "loopback port; 0 takes any free one")
@@ -82,7 +93,7 @@ func (f *devFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	began := time.Now()
-	env, err := f.start(ctx, progress)
+	env, reload, err := f.start(ctx, progress)
 	if err != nil {
 		return err
 	}
@@ -92,8 +103,14 @@ func (f *devFlags) run(cmd *cobra.Command) error {
 		return errors.Join(f.demo.run(ctx, env, withdrawals, out, progress), closing(env))
 	}
 	describe(out, env)
+	if err := tellMissingSecrets(ctx, out, reload.root, env); err != nil {
+		return err
+	}
 	fmt.Fprintf(out, "\nready after %.1f s (Ctrl-C stops it)\n", time.Since(began).Seconds())
-	<-ctx.Done()
+	if err := reload.run(ctx, began); err != nil {
+		fmt.Fprintln(progress, "warning: changes of code are not noticed:", err)
+		<-ctx.Done()
+	}
 	fmt.Fprintln(progress, "stopping")
 	summarise(progress, env)
 	return closing(env)
@@ -107,24 +124,28 @@ func closing(env *local.Environment) error {
 }
 
 // start starts the environment of the project that the working directory is
-// in.
-func (f *devFlags) start(ctx context.Context, progress io.Writer) (*local.Environment, error) {
+// in, and returns it with what follows the project's changes.
+func (f *devFlags) start(ctx context.Context, progress io.Writer) (*local.Environment, *reloader, error) {
 	root, err := project.Root()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	files := os.DirFS(root)
+	inputs, err := snapshots.Inputs(files)
+	if err != nil {
+		return nil, nil, err
+	}
 	settings, err := manifest.LoadEnvironment(files, localEnv)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	snapshot, err := snapshots.Load(files, localEnv)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	stale, err := snapshot.Stale(files)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := snapshot.StaleError(stale); err != nil {
 		fmt.Fprintln(progress, "warning:", err)
@@ -142,9 +163,9 @@ func (f *devFlags) start(ctx context.Context, progress io.Writer) (*local.Enviro
 		},
 	})
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, cli.Misusef("port %d is taken: give another with --port, or --port 0 for any free one", f.port)
+		return nil, nil, cli.Misusef("port %d is taken: give another with --port, or --port 0 for any free one", f.port)
 	}
-	return env, err
+	return env, &reloader{env: env, app: snapshot.App, root: root, cdkDir: filepath.Join(dataDir, "cdk"), out: progress, inputs: inputs}, err
 }
 
 // describe prints what was deployed and how to reach it.
@@ -175,7 +196,8 @@ Point any AWS tool at it:
   export AWS_ENDPOINT_URL=%s
   export AWS_ACCESS_KEY_ID=%s
   export AWS_SECRET_ACCESS_KEY=%s
-  export AWS_REGION=%s
+  export AWS_REGION=%[4]s
+  export AWS_DEFAULT_REGION=%[4]s
 `, env.Endpoint(), names.LocalAccessKeyID, names.LocalSecretAccessKey, env.Region())
 }
 

@@ -1,86 +1,49 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
+	"github.com/penstock-dev/penstock/scripts/internal/devtest"
 )
 
 // dev is a running `penstock dev`, in a process of its own.
 type dev struct {
-	cmd     *exec.Cmd
+	*devtest.Dev
 	dataDir string
 	aws     aws.Config
-	output  strings.Builder
 }
 
 // startDev starts `penstock dev` and waits until it is ready.
 func startDev(t *testing.T, dataDir string, flags ...string) *dev {
 	t.Helper()
-	d := &dev{dataDir: dataDir}
-	d.cmd = exec.Command("penstock", append([]string{"dev", "--port", "0", "--data-dir", dataDir}, flags...)...)
-	d.cmd.Dir = projectRoot(t)
-	d.cmd.Stderr = os.Stderr
-	out, err := d.cmd.StdoutPipe()
+	cmd := exec.Command("penstock", append([]string{"dev", "--port", "0", "--data-dir", dataDir}, flags...)...)
+	cmd.Dir = projectRoot(t)
+	cmd.Stderr = os.Stderr
+	d, err := devtest.Start(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := d.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = d.cmd.Process.Kill(); _ = d.cmd.Wait() })
-	exports := map[string]string{}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		fmt.Fprintln(&d.output, lines.Text())
-		if m := regexp.MustCompile(`export (\w+)=(\S+)`).FindStringSubmatch(lines.Text()); m != nil {
-			exports[m[1]] = m[2]
-		}
-		if strings.Contains(lines.Text(), "ready") {
-			break
-		}
-	}
-	if !strings.Contains(d.output.String(), "ready") {
-		t.Fatalf("penstock dev ended before it was ready:\n%s", d.output.String())
-	}
-	go func() { // what follows must be read, or the process would block
-		for lines.Scan() {
-		}
-	}()
-	d.aws = aws.Config{
-		BaseEndpoint: aws.String(exports["AWS_ENDPOINT_URL"]),
-		Region:       exports["AWS_REGION"],
-		Credentials:  credentials.NewStaticCredentialsProvider(exports["AWS_ACCESS_KEY_ID"], exports["AWS_SECRET_ACCESS_KEY"], ""),
-	}
-	return d
-}
-
-// signal ends the process and returns how it ended.
-func (d *dev) signal(s os.Signal) error {
-	if err := d.cmd.Process.Signal(s); err != nil {
-		return err
-	}
-	return d.cmd.Wait()
+	t.Cleanup(d.Kill)
+	return &dev{d, dataDir, d.AWS()}
 }
 
 // children are the function processes of the environment that are alive.
@@ -142,6 +105,15 @@ func TestDevServesAWSUntilItIsToldToStopAndThenEndsItsFunctions(t *testing.T) {
 			if err != nil || *who.Account != "000000000000" {
 				t.Fatal(who, err)
 			}
+			if !strings.Contains(d.Output, "penstock secrets create core-api-token") {
+				t.Errorf("the missing secret is not told:\n%s", d.Output)
+			}
+			_, err = secretsmanager.NewFromConfig(d.aws).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
+				Name: aws.String("penstock/local/core-api-token"), SecretString: aws.String("t0ken"),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			publisher := events.NewBusPublisher(eventbridge.NewFromConfig(d.aws), "penstock-local")
 			event := events.Stamp(t.Context(), savings.SampleWithdrawal())
 			if err := publisher.Publish(t.Context(), event); err != nil {
@@ -151,7 +123,7 @@ func TestDevServesAWSUntilItIsToldToStopAndThenEndsItsFunctions(t *testing.T) {
 			if len(d.children(t)) == 0 {
 				t.Fatal("no function process was found: the check below would prove nothing")
 			}
-			if err := d.signal(s); err != nil {
+			if err := d.Signal(s); err != nil {
 				t.Fatalf("ended with %v", err)
 			}
 			if left := d.children(t); len(left) > 0 {

@@ -1,61 +1,41 @@
-// Command penstock operates a team's events: so far, it runs a project's
-// templates on this machine (`penstock dev`).
+// Command penstock runs a project's templates on one machine (`penstock dev`),
+// and operates its events there and on AWS.
 package main
 
 import (
-	"context"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
+	"github.com/penstock-dev/penstock/scripts/internal/tail"
 )
 
-func main() { os.Exit(run(os.Args[1:])) }
-
-func run(args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go whenOrphaned(ctx, cancel)
-
-	root := newRoot()
-	root.SetArgs(args)
-	return cli.Exit(os.Stderr, "penstock", root.ExecuteContext(ctx))
-}
+func main() { os.Exit(cli.Run("penstock", newRoot())) }
 
 func newRoot() *cobra.Command {
 	root := &cobra.Command{
-		Use:           "penstock",
-		Short:         "Event-driven functions on AWS, in Go",
-		Long:          "Penstock publishes events when a transaction commits, and has Go functions receive them in batches.",
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return cli.Misusef("%w (see `%s --help`)", err, cmd.CommandPath())
-	})
-	root.AddCommand(newDev())
-	misuseOnArgs(root)
-	return root
-}
+		Use:   "penstock",
+		Short: "Event-driven functions on AWS, in Go",
+		Long: `Penstock publishes events when a transaction commits, and has Go functions
+receive them in batches.
 
-// misuseOnArgs makes wrong arguments of every command a misuse.
-func misuseOnArgs(cmd *cobra.Command) {
-	if check := cmd.Args; check != nil {
-		cmd.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return cli.Misusef("%w (see `%s --help`)", err, c.CommandPath())
-			}
-			return nil
-		}
+Commands work on one environment of the project that the working directory is
+in: --env names it, and the default is the one on this machine, which
+` + "`penstock dev`" + ` runs. The exit status is 0 when done, 1 when something failed, 2
+for misuse, and 3 when the command refused.`,
+		Example: `  penstock dev
+  penstock events publish savings/SAVINGS_WITHDRAWAL --set amount=100
+  penstock functions logs withdrawal-fee --follow`,
 	}
-	for _, sub := range cmd.Commands() {
-		misuseOnArgs(sub)
-	}
+	var flags cli.Flags
+	flags.Add(root)
+	root.AddCommand(
+		newDev(&flags),
+		newEvents(&flags),
+		newFunctions(&flags),
+		newSecrets(&flags),
+		tail.NewCommand(&flags),
+	)
+	return root
 }

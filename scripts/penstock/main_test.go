@@ -1,11 +1,19 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/penstock-dev/penstock/scripts/internal/devtest"
 )
 
 func TestMain(m *testing.M) {
@@ -31,6 +39,9 @@ func TestSessions(t *testing.T) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"dev": sessionDev, "listening": sessionListening, "exits": sessionExits, "until": sessionUntil, "readid": sessionReadID, "aws": sessionAWS,
+		},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PROJECT", projectRoot(t))
 			env.Setenv("HOME", home)
@@ -42,4 +53,76 @@ func TestSessions(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// sessionDev is the command `dev [flag]…` of a session: it starts `penstock
+// dev` on a free port with $WORK/data, waits until it is ready, and sets what
+// it tells to export in the session's environment. It ends with the session.
+func sessionDev(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("unsupported: ! dev")
+	}
+	cmd := exec.Command("penstock", append([]string{"dev", "--port", "0", "--data-dir", ts.MkAbs(ts.Getenv("WORK") + "/data")}, args...)...)
+	cmd.Dir = ts.Getenv("PROJECT")
+	cmd.Stderr = os.Stderr
+	for _, name := range []string{"PATH", "HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS"} {
+		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+	}
+	d, err := devtest.Start(cmd)
+	ts.Check(err)
+	ts.Defer(d.Kill)
+	for name, value := range d.Exports {
+		ts.Setenv(name, value)
+	}
+}
+
+// sessionExits is the command `exits STATUS program [arg]…`: it runs the
+// program, which must end with that exit status.
+func sessionExits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits STATUS program [arg]...")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+// sessionUntil is the command `until PATTERN program [arg]…`: it runs the
+// program again and again, until it prints what matches the pattern.
+func sessionUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN program [arg]...")
+	}
+	pattern := regexp.MustCompile(args[0])
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		if args[1] == "aws" {
+			ts.Check(runAWS(ts, args[2:]))
+		} else {
+			ts.Check(ts.Exec(args[1], args[2:]...))
+		}
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		<-time.After(100 * time.Millisecond)
+	}
+	ts.Fatalf("never printed: %s", args[0])
+}
+
+// sessionReadID is the command `readid NAME FILE`: it sets a variable to a
+// file's one line.
+func sessionReadID(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: readid NAME FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

@@ -1,17 +1,23 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -21,6 +27,38 @@ func (t *Target) Explain(err error) error {
 		return err
 	}
 	return fmt.Errorf("nothing listens on %s: start the environment with `penstock dev`: %w", aws.ToString(t.AWS.BaseEndpoint), err)
+}
+
+// serviceEndpoint is an endpoint that is set for one service alone.
+type serviceEndpoint struct{ setting, url string }
+
+// serviceEndpoints returns those of the environment variables and of the
+// profile ("Service-specific endpoints", AWS SDKs and Tools Reference Guide),
+// sorted.
+func serviceEndpoints(cfg aws.Config) []serviceEndpoint {
+	if ignored, _ := strconv.ParseBool(os.Getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")); ignored {
+		return nil
+	}
+	var out []serviceEndpoint
+	for _, variable := range os.Environ() {
+		name, value, _ := strings.Cut(variable, "=")
+		if strings.HasPrefix(name, "AWS_ENDPOINT_URL_") && value != "" {
+			out = append(out, serviceEndpoint{name, value})
+		}
+	}
+	for _, source := range cfg.ConfigSources {
+		profile, ok := source.(config.SharedConfig)
+		if !ok {
+			continue
+		}
+		for service, values := range profile.Services.ServiceValues {
+			if url := values["endpoint_url"]; url != "" {
+				out = append(out, serviceEndpoint{fmt.Sprintf("endpoint_url of %s in the services of AWS profile %q", service, profile.Profile), url})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b serviceEndpoint) int { return cmp.Compare(a.setting, b.setting) })
+	return out
 }
 
 func isLoopback(endpoint string) bool {

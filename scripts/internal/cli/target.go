@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 	"github.com/spf13/cobra"
 
 	"github.com/penstock-dev/penstock/infra/manifest"
@@ -29,15 +30,31 @@ type Flags struct {
 	Debug   bool
 }
 
-// Add adds the flags to a command and its subcommands.
+// Add adds the flags to a command and its subcommands, and has them checked
+// before any of these runs.
 func (f *Flags) Add(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
 	flags.StringVar(&f.Env, "env", DefaultEnv, "the `environment` of infra/environments.json to work on")
 	flags.StringVarP(&f.Output, "output", "o", "table", "`format` of the output: table for people, json for programs")
 	flags.BoolVar(&f.NoColor, "no-color", os.Getenv("NO_COLOR") != "", "print without colours, as NO_COLOR does")
 	flags.BoolVar(&f.Debug, "debug", false, "log each call to AWS to stderr, never its contents")
+	cmd.PersistentPreRunE = func(*cobra.Command, []string) error { return f.check() }
 	_ = cmd.RegisterFlagCompletionFunc("env", completeEnvironments)
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// JSON reports whether the output is for programs.
+func (f *Flags) JSON() bool { return f.Output == "json" }
+
+// Color reports whether to print to a stream with colours: at a terminal,
+// unless they are unwanted.
+func (f *Flags) Color(stream any) bool { return !f.NoColor && IsTerminal(stream) }
+
+func (f *Flags) check() error {
+	if f.Output != "table" && f.Output != "json" {
+		return Misusef("--output %q: want table or json", f.Output)
+	}
+	return nil
 }
 
 func completeEnvironments(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -65,10 +82,10 @@ type Target struct {
 }
 
 // Target finds the project and the environment that the flags name. It makes
-// no call to AWS. app is the application's name; empty means the project's.
+// no call to AWS.
 func (f *Flags) Target(ctx context.Context) (*Target, error) {
-	if f.Output != "table" && f.Output != "json" {
-		return nil, Misusef("--output %q: want table or json", f.Output)
+	if err := f.check(); err != nil {
+		return nil, err
 	}
 	root, err := project.Root()
 	if err != nil {
@@ -106,6 +123,9 @@ func (f *Flags) awsConfig(ctx context.Context, env manifest.Environment) (aws.Co
 	if err != nil {
 		return aws.Config{}, fmt.Errorf("the AWS configuration: %w", err)
 	}
+	// The SDK's own notes, on connections that ended for example, are nothing
+	// that whoever typed the command can act on.
+	cfg.Logger = logging.Nop{}
 	if f.Debug {
 		traceCalls(&cfg, os.Stderr)
 	}
@@ -116,12 +136,8 @@ func (f *Flags) awsConfig(ctx context.Context, env manifest.Environment) (aws.Co
 // the environment's, and refuses to go on where they differ. Every command
 // calls it before it changes anything.
 func (t *Target) Guard(ctx context.Context) error {
-	endpoint := aws.ToString(t.AWS.BaseEndpoint)
-	if t.Env.Endpoint == "" && endpoint != "" {
-		return Refusedf("environment %q is on AWS, and AWS_ENDPOINT_URL is %s: unset it, or choose another --env", t.Env.Name, endpoint)
-	}
-	if t.Env.Endpoint != "" && !isLoopback(endpoint) {
-		return Refusedf("environment %q is on this machine, and the endpoint is %q: unset AWS_ENDPOINT_URL, or choose another --env", t.Env.Name, endpoint)
+	if err := t.guardEndpoints(); err != nil {
+		return err
 	}
 	who, err := sts.NewFromConfig(t.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
@@ -129,6 +145,26 @@ func (t *Target) Guard(ctx context.Context) error {
 	}
 	if account := aws.ToString(who.Account); t.Env.Account != "" && account != t.Env.Account {
 		return Refusedf("environment %q is account %s, and the caller is %s of account %s: choose another AWS_PROFILE, or another --env", t.Env.Name, t.Env.Account, aws.ToString(who.Arn), account)
+	}
+	return nil
+}
+
+func (t *Target) guardEndpoints() error {
+	onAWS := t.Env.Endpoint == ""
+	endpoint := aws.ToString(t.AWS.BaseEndpoint)
+	switch {
+	case onAWS && endpoint != "":
+		return Refusedf("environment %q is on AWS, and AWS_ENDPOINT_URL is %s: unset it, or choose another --env", t.Env.Name, endpoint)
+	case !onAWS && !isLoopback(endpoint):
+		return Refusedf("environment %q is on this machine, and the endpoint is %q: unset AWS_ENDPOINT_URL, or choose another --env", t.Env.Name, endpoint)
+	}
+	for _, e := range serviceEndpoints(t.AWS) {
+		switch {
+		case onAWS:
+			return Refusedf("environment %q is on AWS, and %s is %s: unset it, or choose another --env", t.Env.Name, e.setting, e.url)
+		case !isLoopback(e.url):
+			return Refusedf("environment %q is on this machine, and %s is %s: unset it, or choose another --env", t.Env.Name, e.setting, e.url)
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ package demo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -24,6 +25,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"golang.org/x/sync/errgroup"
 
@@ -103,6 +106,9 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.ensureToken(ctx); err != nil {
+		return nil, err
+	}
 	watch, err := newWatcher(ctx, eventbridge.NewFromConfig(config.AWS), sqs.NewFromConfig(config.AWS), config)
 	if err != nil {
 		return nil, err
@@ -142,6 +148,22 @@ func (r *run) feePercent(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the demo needs the function %s to have the variable FEE_PERCENT", function)
 	}
 	return out.Environment.Variables["FEE_PERCENT"], nil
+}
+
+// coreToken is the secret that the function signs fees with.
+const coreToken = "core-api-token"
+
+// ensureToken makes the secret that the function reads, with a random value,
+// unless it exists.
+func (r *run) ensureToken(ctx context.Context) error {
+	_, err := secretsmanager.NewFromConfig(r.config.AWS).CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name: aws.String(r.config.Names.Secret(coreToken)), Description: aws.String("made by the demo"), SecretString: aws.String(rand.Text()),
+	})
+	var exists *smtypes.ResourceExistsException
+	if err != nil && !errors.As(err, &exists) {
+		return fmt.Errorf("the demo needs the secret %s, which %s reads: %w", coreToken, function, err)
+	}
+	return nil
 }
 
 // write commits every withdrawal. The withdrawals of one account are written

@@ -42,6 +42,10 @@ type busEvent struct {
 
 func (e busEvent) withdrawal() bool { return e.DetailType == savings.Withdrawal{}.EventType().Name }
 
+// visibility is how many seconds a received message is hidden: messages whose
+// receive was lost on its way come again well before the demo gives up.
+const visibility = "10"
+
 // newWatcher begins to watch the events of the savings module. On an error it
 // has removed what it made.
 func newWatcher(ctx context.Context, bus *eventbridge.Client, queues *sqs.Client, config Config) (_ *watcher, err error) {
@@ -57,7 +61,7 @@ func newWatcher(ctx context.Context, bus *eventbridge.Client, queues *sqs.Client
 	if err != nil {
 		return nil, err
 	}
-	created, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &w.name, Attributes: map[string]string{"VisibilityTimeout": "3600"}})
+	created, err := queues.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &w.name, Attributes: map[string]string{"VisibilityTimeout": visibility}})
 	if err != nil {
 		return nil, err
 	}

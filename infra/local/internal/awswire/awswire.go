@@ -104,8 +104,8 @@ func pointer(p string) string {
 // serving; serving is safe for concurrent use. The zero value is not usable:
 // call [NewMux].
 type Mux struct {
-	json   map[string]*jsonService // by the target's prefix, e.g. DynamoDB_20120810
-	query  map[string]queryService // by the credential scope's service, e.g. sts
+	json   map[string]*jsonService  // by the target's prefix, e.g. DynamoDB_20120810
+	query  map[string]*QueryService // by the credential scope's service, e.g. sts
 	paths  *http.ServeMux
 	logger *slog.Logger
 }
@@ -115,23 +115,15 @@ type jsonService struct {
 	operations  Operations
 }
 
-type queryService func(ctx context.Context, action string, form url.Values) (xml []byte, err error)
-
 // NewMux returns an empty mux, which logs what went wrong inside to logger.
 func NewMux(logger *slog.Logger) *Mux {
-	return &Mux{json: map[string]*jsonService{}, query: map[string]queryService{}, paths: http.NewServeMux(), logger: logger}
+	return &Mux{json: map[string]*jsonService{}, query: map[string]*QueryService{}, paths: http.NewServeMux(), logger: logger}
 }
 
 // JSON registers a service that speaks AWS JSON in the given version ("1.0"
 // or "1.1"), by the prefix of its X-Amz-Target header.
 func (m *Mux) JSON(target, version string, operations Operations) {
 	m.json[target] = &jsonService{"application/x-amz-json-" + version, operations}
-}
-
-// Query registers a service that speaks the query protocol, by the service
-// name in the request's credential scope. answer returns the whole XML.
-func (m *Mux) Query(service string, answer func(ctx context.Context, action string, form url.Values) (xml []byte, err error)) {
-	m.query[service] = answer
 }
 
 // Path registers a handler for plain paths, with the patterns of
@@ -207,20 +199,20 @@ func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request, caller Caller, 
 	}
 	var out []byte
 	if err == nil {
-		action := form.Get("Action")
 		if service, known := m.query[caller.Service]; known {
-			out, err = service(r.Context(), action, form)
+			out, err = service.call(r.Context(), form, w.Header().Get("x-amzn-RequestId"))
 		} else {
-			err = Errorf("UnknownOperationException", "service %q is not served by the local environment (operation %s)", caller.Service, action)
+			err = Errorf("UnknownOperationException", "service %q is not served by the local environment (operation %s)", caller.Service, form.Get("Action"))
 		}
 	}
 	w.Header().Set("Content-Type", "text/xml")
 	if err != nil {
 		e := m.internal(caller.Service, err)
 		w.WriteHeader(e.Status)
-		_, _ = w.Write(e.xml())
+		_, _ = w.Write(e.xml(w.Header().Get("x-amzn-RequestId")))
 		return
 	}
+	w.Header()["Content-Length"] = []string{fmt.Sprint(len(out))}
 	_, _ = w.Write(out)
 }
 

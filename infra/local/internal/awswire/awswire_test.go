@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strings"
 	"testing"
 )
@@ -18,6 +17,18 @@ type in struct {
 }
 
 type out struct{ Greeting string }
+
+// echo is answered as it was asked.
+type echo struct {
+	Count   int               `json:",omitzero"`
+	Tags    map[string]string `json:",omitzero"`
+	Lines   []string          `json:",omitzero"`
+	Entries []struct {
+		Id   string
+		Tags map[string]string `json:",omitzero"`
+	} `json:",omitzero"`
+	Nested struct{ Names []string } `json:",omitzero"`
+}
 
 func testMux() *Mux {
 	m := NewMux(slog.New(slog.DiscardHandler))
@@ -32,11 +43,18 @@ func testMux() *Mux {
 			return &out{"hello " + in.Name + " from " + CallerFrom(ctx).AccessKeyID}, nil
 		}),
 	})
-	m.Query("old", func(_ context.Context, action string, form url.Values) ([]byte, error) {
-		if action != "Greet" {
-			return nil, Errorf("InvalidAction", "no %s", action)
-		}
-		return []byte("<Greeting>" + form.Get("Name") + "</Greeting>"), nil
+	m.Query("old", QueryService{
+		Namespace: "urn:old", Numbers: []string{"Count"},
+		Lists: []List{{JSON: "Tags", Wire: "Tag", Key: "Key", Value: "Value"}, {JSON: "Lines", Wire: "Line"}, {JSON: "Entries", Wire: "{action}Entry"}},
+		Operations: Operations{
+			"Greet": Op(func(_ context.Context, in *struct{ Name string }) (*out, error) {
+				return &out{"<" + in.Name + ">"}, nil
+			}),
+			"Echo": Op(func(_ context.Context, in *echo) (*echo, error) { return in, nil }),
+			"Fail": Op(func(context.Context, *echo) (*echo, error) {
+				return nil, &Error{Code: "NewName", QueryCode: "Old.Name", Message: "no"}
+			}),
+		},
 	})
 	m.Path("GET /things/{id}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.PathValue("id"))
@@ -73,8 +91,23 @@ func TestEachProtocolFindsItsOperationAndItsErrors(t *testing.T) {
 		{"an unknown service is named", "POST", "/", `{}`, map[string]string{"X-Amz-Target": "Other.Greet"}, 400, `service Other is not served`},
 		{"an unexpected failure", "POST", "/", `{"Name":"broken"}`, greet, 500, `InternalFailure`},
 		{"no credentials", "POST", "/", `{}`, map[string]string{"X-Amz-Target": "Test_2026.Greet", "Authorization": ""}, 403, `carries no credentials`},
-		{"query", "POST", "/", `Action=Greet&Name=Ann`, form, 200, `<Greeting>Ann</Greeting>`},
+		{"query", "POST", "/", `Action=Greet&Version=1&Name=Ann`, form, 200, `<GreetResponse xmlns="urn:old"><GreetResult><Greeting>&lt;Ann&gt;</Greeting></GreetResult><ResponseMetadata><RequestId>`},
 		{"query error", "POST", "/", `Action=Leave`, form, 400, `<Code>InvalidAction</Code>`},
+		{"query error of another name", "POST", "/", `Action=Fail`, form, 400, `<Code>Old.Name</Code>`},
+		{"query number", "POST", "/", `Action=Echo&Count=7`, form, 200, `<Count>7</Count>`},
+		{"query, not a number", "POST", "/", `Action=Echo&Count=x`, form, 400, `Value x for parameter Count is invalid`},
+		{"query map", "POST", "/", `Action=Echo&Tag.1.Key=a&Tag.1.Value=x&Tag.2.Key=b&Tag.2.Value=y`, form, 200,
+			`<Tag><Key>a</Key><Value>x</Value></Tag><Tag><Key>b</Key><Value>y</Value></Tag>`},
+		{"query list", "POST", "/", `Action=Echo&Line.2=y&Line.1=x`, form, 200, `<Line>x</Line><Line>y</Line>`},
+		{"query, a lone element", "POST", "/", `Action=Echo&Line=x`, form, 200, `<EchoResult><Line>x</Line></EchoResult>`},
+		{"query, entries", "POST", "/", `Action=Echo&EchoEntry.1.Id=e&EchoEntry.1.Tag.1.Key=a&EchoEntry.1.Tag.1.Value=x`, form, 200,
+			`<EchoEntry><Id>e</Id><Tag><Key>a</Key><Value>x</Value></Tag></EchoEntry>`},
+		{"query, members", "POST", "/", `Action=Echo&Nested.Names.member.1=x&Nested.Names.member.2=y`, form, 200,
+			`<Nested><Names><member>x</member><member>y</member></Names></Nested>`},
+		{"query, a gap", "POST", "/", `Action=Echo&Line.1=x&Line.3=y`, form, 400, `parameter Line.3: want elements numbered from 1`},
+		{"query, half an element", "POST", "/", `Action=Echo&Tag.1.Key=a`, form, 400, `parameter Tag: an element needs Key and Value`},
+		{"query, an unknown parameter", "POST", "/", `Action=Echo&Colour=red`, form, 400, `parameter Colour is not supported`},
+		{"query, a contradiction", "POST", "/", `Action=Echo&Line.1=x&Line.1.y=z`, form, 400, `contradicts another one`},
 		{"path", "GET", "/things/7", ``, nil, 200, `7`},
 		{"unknown path", "GET", "/other", ``, nil, 404, `GET /other is not served`},
 	} {

@@ -1,6 +1,7 @@
 package awswire
 
 import (
+	"cmp"
 	"encoding/xml"
 	"fmt"
 	"maps"
@@ -62,16 +63,21 @@ func WriteError(w http.ResponseWriter, e *Error) {
 	_, _ = w.Write(body)
 }
 
-func (e *Error) xml() []byte {
+func (e *Error) xml(requestID string) []byte {
 	type inner struct {
 		Type    string
 		Code    string
 		Message string
 	}
+	kind := "Sender"
+	if e.Status >= 500 {
+		kind = "Receiver"
+	}
 	out, err := xml.Marshal(struct {
-		XMLName xml.Name `xml:"ErrorResponse"`
-		Error   inner
-	}{Error: inner{"Sender", e.Code, e.Message}})
+		XMLName   xml.Name `xml:"ErrorResponse"`
+		Error     inner
+		RequestId string //nolint:revive // the API's spelling
+	}{Error: inner{kind, cmp.Or(e.QueryCode, e.Code), e.Message}, RequestId: requestID})
 	if err != nil {
 		return []byte("<ErrorResponse/>")
 	}

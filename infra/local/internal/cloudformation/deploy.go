@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -27,10 +29,13 @@ var pseudoParameters = []string{
 
 // A Stack is a deployed template.
 type Stack struct {
-	Name      string
-	ID        string     // its ARN; the same in every deployment of the name to the same account and region
-	Resources []Deployed // in the order in which they were created
-	Outputs   []Output   // by name
+	Name        string
+	ID          string     // its ARN; the same in every deployment of the name to the same account and region
+	Description string     // the template's
+	Resources   []Deployed // in the order in which they were created
+	Outputs     []Output   // by name
+	Template    []byte     // as it was parsed; not to be changed
+	DeployedAt  time.Time
 }
 
 // Deployed is a resource that has been created.
@@ -49,21 +54,41 @@ type Output struct {
 // Resources are created one after the other. The error is Check's, and then nothing has been created; or it is that of the
 // first resource that could not be created, and then those before it have been.
 func Deploy(ctx context.Context, env Environment, types Types, templates ...*Template) ([]Stack, error) {
+	stacks, err := Update(ctx, env, types, nil, templates...)
+	if err != nil {
+		return nil, err
+	}
+	return stacks, nil
+}
+
+// Update deploys templates over stacks that Deploy or Update has returned. A resource that is in them already, under its
+// stack and logical id, with the same type, properties and metadata, is taken over untouched; any other is created, and
+// creating one that exists changes it. What the templates no longer have is not removed. On an error that is not Check's,
+// the stacks returned are what has been deployed until then.
+func Update(ctx context.Context, env Environment, types Types, before []Stack, templates ...*Template) ([]Stack, error) {
 	if err := Check(env, types, templates...); err != nil {
 		return nil, err
 	}
+	type id struct{ stack, logicalID string }
+	existing := map[id]Deployed{}
+	for _, s := range before {
+		for _, r := range s.Resources {
+			existing[id{r.Stack, r.LogicalID}] = r
+		}
+	}
 	d := newDeployment(env, templates)
 	d.provision = func(r Resource) (Attributes, error) {
+		old, ok := existing[id{r.Stack, r.LogicalID}]
+		if ok && old.Type == r.Type && reflect.DeepEqual(old.Properties, r.Properties) && reflect.DeepEqual(old.Metadata, r.Metadata) {
+			return old.Attributes, nil
+		}
 		if err := ctx.Err(); err != nil {
 			return Attributes{}, fmt.Errorf("creating %s: %w", r, err)
 		}
 		return types[r.Type].create(ctx, r)
 	}
 	d.run(templates)
-	if err := errors.Join(d.faults...); err != nil {
-		return nil, err
-	}
-	return d.stacks, nil
+	return d.stacks, errors.Join(d.faults...)
 }
 
 // Check goes through all of a deployment without creating anything. The error joins everything that is wrong or not
@@ -133,7 +158,8 @@ type scope struct {
 
 func (d *deployment) deployStack(t *Template) {
 	s := &scope{deployment: d, parameters: map[string]any{}, created: map[string]Attributes{}}
-	s.stack = Stack{Name: t.stack, ID: d.stackID(t.stack)}
+	s.stack = Stack{Name: t.stack, ID: d.stackID(t.stack), Description: t.description, Template: t.body, DeployedAt: time.Now()}
+	defer func() { d.stacks = append(d.stacks, s.stack) }() // at a fault as well: with what there is then
 	for _, name := range slices.Sorted(maps.Keys(t.parameters)) {
 		if supplied, ok := d.env.Parameters[name]; ok {
 			s.parameters[name] = supplied
@@ -158,7 +184,6 @@ func (d *deployment) deployStack(t *Template) {
 			d.fail(fmt.Errorf("stack %s: %w", t.stack, err))
 		}
 	}
-	d.stacks = append(d.stacks, s.stack)
 }
 
 // stackID is the ARN of a stack. In place of the random part it has one made of the rest, so that it stays the same.

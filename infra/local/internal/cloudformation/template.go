@@ -29,10 +29,12 @@ import (
 
 // A Template is a parsed template, together with the name of its stack. It is immutable, and safe for concurrent use.
 type Template struct {
-	stack      string
-	parameters map[string]parameter
-	resources  []*resource // in the order of their dependencies
-	outputs    []output    // by name
+	stack       string
+	description string
+	body        []byte // as it was parsed
+	parameters  map[string]parameter
+	resources   []*resource // in the order of their dependencies
+	outputs     []output    // by name
 }
 
 type parameter struct {
@@ -128,7 +130,8 @@ func (p *parser) template(data []byte) *Template {
 	}
 
 	p.names = map[string]bool{}
-	t := &Template{stack: p.stack, parameters: map[string]parameter{}}
+	t := &Template{stack: p.stack, body: bytes.Clone(data), parameters: map[string]parameter{}}
+	p.decode("Description", sections["Description"], &t.description)
 	for _, name := range slices.Sorted(maps.Keys(parameters)) {
 		p.names[name] = false
 		t.parameters[name] = p.parameter(name, parameters[name])

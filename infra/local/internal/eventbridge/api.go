@@ -3,10 +3,10 @@ package eventbridge
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/penstock-dev/penstock/events/pattern"
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
@@ -19,21 +19,25 @@ const WireTarget = "AWSEvents"
 // Operations are the operations that the local environment serves.
 func (s *Service) Operations() awswire.Operations {
 	return awswire.Operations{
-		"PutEvents":         awswire.Op(s.putEvents),
-		"TestEventPattern":  awswire.Op(s.testEventPattern),
-		"CreateEventBus":    awswire.Op(s.createEventBus),
-		"DeleteEventBus":    awswire.Op(s.deleteEventBus),
-		"DescribeEventBus":  awswire.Op(s.describeEventBus),
-		"ListEventBuses":    awswire.Op(s.listEventBuses),
-		"PutRule":           awswire.Op(s.putRule),
-		"DescribeRule":      awswire.Op(s.describeRule),
-		"ListRules":         awswire.Op(s.listRules),
-		"DeleteRule":        awswire.Op(s.deleteRuleOp),
-		"EnableRule":        awswire.Op(s.enableRule),
-		"DisableRule":       awswire.Op(s.disableRule),
-		"PutTargets":        awswire.Op(s.putTargets),
-		"RemoveTargets":     awswire.Op(s.removeTargets),
-		"ListTargetsByRule": awswire.Op(s.listTargetsByRule),
+		"PutEvents":             awswire.Op(s.putEvents),
+		"TestEventPattern":      awswire.Op(s.testEventPattern),
+		"CreateEventBus":        awswire.Op(s.createEventBus),
+		"DeleteEventBus":        awswire.Op(s.deleteEventBus),
+		"DescribeEventBus":      awswire.Op(s.describeEventBus),
+		"ListEventBuses":        awswire.Op(s.listEventBuses),
+		"PutRule":               awswire.Op(s.putRule),
+		"DescribeRule":          awswire.Op(s.describeRule),
+		"ListRules":             awswire.Op(s.listRules),
+		"DeleteRule":            awswire.Op(s.deleteRuleOp),
+		"EnableRule":            awswire.Op(s.enableRule),
+		"DisableRule":           awswire.Op(s.disableRule),
+		"PutTargets":            awswire.Op(s.putTargets),
+		"RemoveTargets":         awswire.Op(s.removeTargets),
+		"ListTargetsByRule":     awswire.Op(s.listTargetsByRule),
+		"ListRuleNamesByTarget": awswire.Op(s.listRuleNamesByTarget),
+		"TagResource":           awswire.Op(s.tagResource),
+		"UntagResource":         awswire.Op(s.untagResource),
+		"ListTagsForResource":   awswire.Op(s.listTagsForResource),
 	}
 }
 
@@ -58,10 +62,22 @@ func (s *Service) putEvents(_ context.Context, in *struct{ Entries []Entry }) (*
 	return out, nil
 }
 
+// eventFields are what TestEventPattern demands of an event.
+var eventFields = []string{"id", "account", "source", "time", "region", "resources", "detail-type"}
+
 func (s *Service) testEventPattern(_ context.Context, in *struct{ Event, EventPattern string }) (*struct{ Result bool }, error) {
 	p, err := pattern.Parse([]byte(in.EventPattern))
 	if err != nil {
 		return nil, awswire.Errorf("InvalidEventPatternException", "Event pattern is not valid. Reason: %v", err)
+	}
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal([]byte(in.Event), &fields); err != nil {
+		return nil, awswire.Errorf("ValidationException", "Parameter Event is not valid. Reason: %v", err)
+	}
+	for _, name := range eventFields {
+		if fields[name] == nil {
+			return nil, awswire.Errorf("ValidationException", "Parameter Event is not valid. Reason: it has no field %q (it needs %s)", name, strings.Join(eventFields, ", "))
+		}
 	}
 	matched, err := p.Match([]byte(in.Event))
 	if err != nil {
@@ -76,11 +92,19 @@ var (
 )
 
 func (s *Service) createEventBus(_ context.Context, in *struct {
-	Name string
-	Tags []tag
-}) (*struct{ EventBusArn string }, error) {
+	Name        string
+	Description string
+	Tags        []tag
+}) (*struct{ EventBusArn, Description string }, error) {
 	if !validBusName.MatchString(in.Name) {
-		return nil, awswire.Errorf("ValidationException", "event bus name %q is not valid", in.Name)
+		return nil, awswire.Errorf("ValidationException", "event bus name %q is not valid: 1 to 256 of letters, digits, / . - _", in.Name)
+	}
+	if n := len(in.Description); n > maxDescription {
+		return nil, awswire.Errorf("ValidationException", "Description: at most %d characters (got %d)", maxDescription, n)
+	}
+	tags, err := checkTags(in.Tags)
+	if err != nil {
+		return nil, err
 	}
 	s.mu.RLock()
 	_, exists := s.buses[in.Name]
@@ -88,38 +112,77 @@ func (s *Service) createEventBus(_ context.Context, in *struct {
 	if exists {
 		return nil, awswire.Errorf("ResourceAlreadyExistsException", "Event bus %s already exists.", in.Name)
 	}
-	return &struct{ EventBusArn string }{s.BusARN(in.Name)}, s.EnsureBus(in.Name)
+	return &struct{ EventBusArn, Description string }{s.BusARN(in.Name), in.Description}, s.EnsureBus(Bus{Name: in.Name, Description: in.Description, Tags: tags})
 }
+
+// maxDescription is how long the description of a bus or a rule is at most.
+const maxDescription = 512
 
 func (s *Service) deleteEventBus(_ context.Context, in *struct{ Name string }) (*none, error) {
 	return &none{}, s.DeleteBus(s.busName(in.Name))
 }
 
-type busDescription struct{ Name, Arn string }
+type busDescription struct {
+	Name, Arn        string
+	Description      string  `json:",omitempty"`
+	CreationTime     float64 `json:",omitzero"` // seconds since 1970
+	LastModifiedTime float64 `json:",omitzero"`
+}
+
+func (s *Service) describe(b *bus) busDescription {
+	return busDescription{b.Name, s.BusARN(b.Name), b.Description, epoch(b.CreatedAt), epoch(b.ModifiedAt)}
+}
+
+// epoch is a time as the API writes it; the zero time is 0.
+func epoch(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1000
+}
 
 func (s *Service) describeEventBus(_ context.Context, in *struct{ Name string }) (*busDescription, error) {
 	name := s.busName(in.Name)
-	if _, err := s.rules(name); err != nil {
-		return nil, err
-	}
-	return &busDescription{name, s.BusARN(name)}, nil
-}
-
-type busList struct{ EventBuses []busDescription }
-
-func (s *Service) listEventBuses(_ context.Context, in *struct{ NamePrefix string }) (*busList, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	out := &busList{EventBuses: []busDescription{}}
-	for _, name := range slices.Sorted(maps.Keys(s.buses)) {
-		if strings.HasPrefix(name, in.NamePrefix) {
-			out.EventBuses = append(out.EventBuses, busDescription{name, s.BusARN(name)})
-		}
+	b, ok := s.buses[name]
+	if !ok {
+		return nil, noSuchBus(name)
 	}
-	return out, nil
+	d := s.describe(b)
+	return &d, nil
 }
 
-type tag struct{ Key, Value string }
+// pageSize is how many elements a page of a list has at most, and without a
+// Limit.
+const pageSize = 100
+
+// paging are the parameters of every list.
+type paging struct {
+	Limit     *int
+	NextToken string
+}
+
+type busList struct {
+	EventBuses []busDescription
+	NextToken  string `json:",omitempty"`
+}
+
+func (s *Service) listEventBuses(_ context.Context, in *struct {
+	NamePrefix string
+	paging
+}) (*busList, error) {
+	all := []busDescription{}
+	s.mu.RLock()
+	for name, b := range s.buses {
+		if strings.HasPrefix(name, in.NamePrefix) {
+			all = append(all, s.describe(b))
+		}
+	}
+	s.mu.RUnlock()
+	page, next, err := awswire.Page(all, func(d busDescription) string { return d.Name }, in.NextToken, in.Limit, pageSize)
+	return &busList{page, next}, err
+}
 
 func (s *Service) putRule(_ context.Context, in *struct {
 	Name         string
@@ -140,20 +203,20 @@ func (s *Service) putRule(_ context.Context, in *struct {
 	default:
 		return nil, awswire.Errorf("ValidationException", "State %q is not supported by the local environment: want ENABLED or DISABLED", in.State)
 	}
-	r := Rule{Bus: s.busName(in.EventBusName), Name: in.Name, Pattern: json.RawMessage(in.EventPattern), Description: in.Description, Disabled: in.State == "DISABLED"}
-	for _, t := range in.Tags {
-		if r.Tags == nil {
-			r.Tags = map[string]string{}
-		}
-		r.Tags[t.Key] = t.Value
+	if n := len(in.Description); n > maxDescription {
+		return nil, awswire.Errorf("ValidationException", "Description: at most %d characters (got %d)", maxDescription, n)
 	}
+	tags, err := checkTags(in.Tags)
+	if err != nil {
+		return nil, err
+	}
+	r := Rule{Bus: s.busName(in.EventBusName), Name: in.Name, Pattern: json.RawMessage(in.EventPattern), Description: in.Description, Disabled: in.State == "DISABLED"}
 	s.edits.Lock()
 	defer s.edits.Unlock()
 	if existing, err := s.rule(r.Bus, r.Name); err == nil {
-		r.Targets = existing.Targets
-		if r.Tags == nil {
-			r.Tags = existing.Tags
-		}
+		r.Targets = existing.Targets // and its tags: those given are ignored then ("PutRule", EventBridge API reference)
+	} else {
+		r.Tags = tags
 	}
 	if err := s.EnsureRule(r); err != nil {
 		return nil, err
@@ -168,6 +231,7 @@ type ruleDescription struct {
 	EventPattern string
 	State        string
 	Description  string `json:",omitempty"`
+	CreatedBy    string `json:",omitempty"` // the account; in DescribeRule alone
 }
 
 func (r *rule) describe() ruleDescription {
@@ -175,7 +239,7 @@ func (r *rule) describe() ruleDescription {
 	if r.Disabled {
 		state = "DISABLED"
 	}
-	return ruleDescription{r.Name, r.arn, r.Bus, string(r.Pattern), state, r.Description}
+	return ruleDescription{Name: r.Name, Arn: r.arn, EventBusName: r.Bus, EventPattern: string(r.Pattern), State: state, Description: r.Description}
 }
 
 type ruleName struct{ Name, EventBusName string }
@@ -186,23 +250,53 @@ func (s *Service) describeRule(_ context.Context, in *ruleName) (*ruleDescriptio
 		return nil, err
 	}
 	d := r.describe()
+	d.CreatedBy = s.config.Account
 	return &d, nil
 }
 
-type ruleList struct{ Rules []ruleDescription }
+type ruleList struct {
+	Rules     []ruleDescription
+	NextToken string `json:",omitempty"`
+}
 
-func (s *Service) listRules(_ context.Context, in *struct{ EventBusName, NamePrefix string }) (*ruleList, error) {
+func (s *Service) listRules(_ context.Context, in *struct {
+	EventBusName, NamePrefix string
+	paging
+}) (*ruleList, error) {
 	rules, err := s.rules(s.busName(in.EventBusName))
 	if err != nil {
 		return nil, err
 	}
-	out := &ruleList{Rules: []ruleDescription{}}
+	rules = slices.DeleteFunc(rules, func(r *rule) bool { return !strings.HasPrefix(r.Name, in.NamePrefix) })
+	page, next, err := awswire.Page(rules, func(r *rule) string { return r.Name }, in.NextToken, in.Limit, pageSize)
+	out := &ruleList{Rules: []ruleDescription{}, NextToken: next}
+	for _, r := range page {
+		out.Rules = append(out.Rules, r.describe())
+	}
+	return out, err
+}
+
+type ruleNames struct {
+	RuleNames []string
+	NextToken string `json:",omitempty"`
+}
+
+func (s *Service) listRuleNamesByTarget(_ context.Context, in *struct {
+	TargetArn, EventBusName string
+	paging
+}) (*ruleNames, error) {
+	rules, err := s.rules(s.busName(in.EventBusName))
+	if err != nil {
+		return nil, err
+	}
+	names := []string{}
 	for _, r := range rules {
-		if strings.HasPrefix(r.Name, in.NamePrefix) {
-			out.Rules = append(out.Rules, r.describe())
+		if slices.ContainsFunc(r.Targets, func(t Target) bool { return t.ARN == in.TargetArn }) {
+			names = append(names, r.Name)
 		}
 	}
-	return out, nil
+	page, next, err := awswire.Page(names, func(name string) string { return name }, in.NextToken, in.Limit, pageSize)
+	return &ruleNames{page, next}, err
 }
 
 func (s *Service) deleteRuleOp(_ context.Context, in *struct {
@@ -234,6 +328,22 @@ const (
 	defaultMaxAge     = 86_400
 	defaultMaxRetries = 185
 )
+
+// check checks what the API demands of a target.
+func (t wireTarget) check() error {
+	if !validRuleName.MatchString(t.Id) {
+		return awswire.Errorf("ValidationException", "target id %q is not valid: 1 to 64 of letters, digits, . - _", t.Id)
+	}
+	if p := t.RetryPolicy; p != nil {
+		if n := p.MaximumEventAgeInSeconds; n != nil && (*n < 60 || *n > defaultMaxAge) {
+			return awswire.Errorf("ValidationException", "target %q: MaximumEventAgeInSeconds: want 60 to %d (got %d)", t.Id, defaultMaxAge, *n)
+		}
+		if n := p.MaximumRetryAttempts; n != nil && (*n < 0 || *n > defaultMaxRetries) {
+			return awswire.Errorf("ValidationException", "target %q: MaximumRetryAttempts: want 0 to %d (got %d)", t.Id, defaultMaxRetries, *n)
+		}
+	}
+	return nil
+}
 
 func (t wireTarget) target() Target {
 	out := Target{ID: t.Id, ARN: t.Arn, MaxAgeSeconds: defaultMaxAge, MaxRetries: defaultMaxRetries}
@@ -271,8 +381,8 @@ func (s *Service) putTargets(_ context.Context, in *struct {
 }) (*targetFailures, error) {
 	err := s.change(s.busName(in.EventBusName), in.Rule, func(r *Rule) error {
 		for _, t := range in.Targets {
-			if t.Id == "" {
-				return awswire.Errorf("ValidationException", "a target needs an Id")
+			if err := t.check(); err != nil {
+				return err
 			}
 			r.Targets = slices.DeleteFunc(r.Targets, func(old Target) bool { return old.ID == t.Id })
 			r.Targets = append(r.Targets, t.target())
@@ -300,16 +410,23 @@ func (s *Service) removeTargets(_ context.Context, in *struct {
 	return &targetFailures{FailedEntries: []none{}}, nil
 }
 
-type targetList struct{ Targets []wireTarget }
+type targetList struct {
+	Targets   []wireTarget
+	NextToken string `json:",omitempty"`
+}
 
-func (s *Service) listTargetsByRule(_ context.Context, in *struct{ Rule, EventBusName string }) (*targetList, error) {
+func (s *Service) listTargetsByRule(_ context.Context, in *struct {
+	Rule, EventBusName string
+	paging
+}) (*targetList, error) {
 	r, err := s.rule(s.busName(in.EventBusName), in.Rule)
 	if err != nil {
 		return nil, err
 	}
-	out := &targetList{Targets: []wireTarget{}}
-	for _, t := range r.Targets {
+	page, next, err := awswire.Page(slices.Clone(r.Targets), func(t Target) string { return t.ID }, in.NextToken, in.Limit, pageSize)
+	out := &targetList{Targets: []wireTarget{}, NextToken: next}
+	for _, t := range page {
 		out.Targets = append(out.Targets, t.wire())
 	}
-	return out, nil
+	return out, err
 }

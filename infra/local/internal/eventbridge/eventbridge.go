@@ -60,14 +60,25 @@ type Service struct {
 	buses map[string]*bus
 }
 
+// Bus is an event bus as it is declared.
+type Bus struct {
+	Name        string
+	Description string
+	Tags        map[string]string
+	// CreatedAt and ModifiedAt are set by the service.
+	CreatedAt, ModifiedAt time.Time
+}
+
+// bus is a bus in use. It is replaced, and its rules are changed, under the
+// service's lock.
 type bus struct {
-	name   string
+	Bus
 	rules  map[string]*rule
 	fields *pattern.Fields // what the rules look at
 }
 
-func newBus(name string) *bus {
-	return &bus{name: name, rules: map[string]*rule{}, fields: pattern.FieldsOf()}
+func newBus(b Bus) *bus {
+	return &bus{Bus: b, rules: map[string]*rule{}, fields: pattern.FieldsOf()}
 }
 
 // put adds a rule, or replaces the one of its name.
@@ -125,13 +136,17 @@ const defaultBus = "default"
 
 // New returns the service with the buses and rules that the store holds.
 func New(st *store.Store, config Config) (*Service, error) {
-	s := &Service{config: config, store: st, buses: map[string]*bus{defaultBus: newBus(defaultBus)}}
+	s := &Service{config: config, store: st, buses: map[string]*bus{}}
+	s.buses[defaultBus] = newBus(Bus{Name: defaultBus})
 	for e, err := range st.Scan(store.Prefix(busKey())) {
 		if err != nil {
 			return nil, err
 		}
-		name := string(e.Value)
-		s.buses[name] = newBus(name)
+		var saved Bus
+		if err := json.Unmarshal(e.Value, &saved); err != nil {
+			return nil, fmt.Errorf("eventbridge: a bus in the store: %w", err)
+		}
+		s.buses[saved.Name] = newBus(saved)
 	}
 	for e, err := range st.Scan(store.Prefix(ruleKey())) {
 		if err != nil {
@@ -152,7 +167,7 @@ func New(st *store.Store, config Config) (*Service, error) {
 	return s, nil
 }
 
-func busKey() store.Key  { return store.NewKey("eventbridge.bus") }
+func busKey() store.Key  { return store.NewKey("eventbridge.eventbus") }
 func ruleKey() store.Key { return store.NewKey("eventbridge.rule") }
 
 // BusARN returns the ARN of the bus with the given name.
@@ -184,19 +199,43 @@ func noSuchBus(name string) error {
 	return awswire.Errorf("ResourceNotFoundException", "Event bus %s does not exist", name)
 }
 
-// EnsureBus makes a bus unless it exists.
-func (s *Service) EnsureBus(name string) error {
+// EnsureBus makes a bus, or gives an existing one this description, and these
+// tags besides those it has.
+func (s *Service) EnsureBus(b Bus) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, ok := s.buses[name]; ok {
+	existing, ok := s.buses[b.Name]
+	if !ok {
+		existing = newBus(Bus{Name: b.Name, CreatedAt: time.Now()})
+	}
+	changed := existing.Bus
+	changed.Description = b.Description
+	changed.Tags = maps.Clone(existing.Tags)
+	if changed.Tags == nil {
+		changed.Tags = map[string]string{}
+	}
+	maps.Copy(changed.Tags, b.Tags)
+	if ok && changed.Description == existing.Description && maps.Equal(changed.Tags, existing.Tags) {
 		return nil
 	}
-	b := s.store.NewBatch()
-	b.Set(busKey().String(name), []byte(name))
-	if err := b.Commit(); err != nil {
+	return s.saveBus(existing, changed)
+}
+
+// saveBus makes a change of a bus durable, and puts the bus in place. The
+// caller holds mu.
+func (s *Service) saveBus(b *bus, changed Bus) error {
+	changed.ModifiedAt = time.Now()
+	value, err := json.Marshal(changed)
+	if err != nil {
 		return err
 	}
-	s.buses[name] = newBus(name)
+	batch := s.store.NewBatch()
+	batch.Set(busKey().String(changed.Name), value)
+	if err := batch.Commit(); err != nil {
+		return err
+	}
+	b.Bus = changed
+	s.buses[changed.Name] = b
 	return nil
 }
 
@@ -223,14 +262,17 @@ func (s *Service) DeleteBus(name string) error {
 	return nil
 }
 
-// maxPattern is the longest event pattern, in characters, and maxTargets how
-// many targets a rule takes ("Amazon EventBridge quotas").
+// maxPattern is the longest event pattern, in characters, maxTargets how many
+// targets a rule takes, and maxRules how many rules a bus ("Amazon EventBridge
+// quotas").
 const (
 	maxPattern = 2048
 	maxTargets = 5
+	maxRules   = 300
 )
 
-// EnsureRule makes a rule, or gives an existing one this form.
+// EnsureRule makes a rule, or gives an existing one this form; with no (nil)
+// Tags that one keeps its own.
 func (s *Service) EnsureRule(r Rule) error {
 	if r.Bus == "" {
 		r.Bus = defaultBus
@@ -255,6 +297,13 @@ func (s *Service) EnsureRule(r Rule) error {
 	b, ok := s.buses[r.Bus]
 	if !ok {
 		return noSuchBus(r.Bus)
+	}
+	existing, ok := b.rules[r.Name]
+	if !ok && len(b.rules) == maxRules {
+		return awswire.Errorf("LimitExceededException", "event bus %s has %d rules, as many as EventBridge allows", r.Bus, maxRules)
+	}
+	if ok && r.Tags == nil {
+		r.Tags = existing.Tags
 	}
 	return s.save(b, &rule{r, s.RuleARN(r.Bus, r.Name), p})
 }

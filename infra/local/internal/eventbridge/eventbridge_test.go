@@ -56,19 +56,26 @@ func newService(t *testing.T, dir string, q Queues) (*Service, *store.Store) {
 func client(t *testing.T, q Queues) (*awseb.Client, *Service) {
 	t.Helper()
 	s, st := newService(t, t.TempDir(), q)
+	t.Cleanup(func() { st.Close() })
+	return serve(t, s), s
+}
+
+// serve returns a client of the service's wire API.
+func serve(t *testing.T, s *Service) *awseb.Client {
+	t.Helper()
 	mux := awswire.NewMux(slog.New(slog.DiscardHandler))
 	mux.JSON(WireTarget, "1.1", s.Operations())
 	server := httptest.NewServer(mux)
-	t.Cleanup(func() { server.Close(); st.Close() })
+	t.Cleanup(server.Close)
 	return awseb.New(awseb.Options{
 		BaseEndpoint: &server.URL, Region: "us-east-1",
 		Credentials: credentials.NewStaticCredentialsProvider("KEY", "SECRET", ""),
-	}), s
+	})
 }
 
 func mustRule(t *testing.T, s *Service, r Rule) {
 	t.Helper()
-	if err := s.EnsureBus(r.Bus); err != nil {
+	if err := s.EnsureBus(Bus{Name: r.Bus}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.EnsureRule(r); err != nil {
@@ -110,7 +117,7 @@ func TestAnEventReachesTheTargetsOfEveryRuleThatMatches(t *testing.T) {
 
 func TestEachEntryIsAcceptedOrRefusedByItself(t *testing.T) {
 	c, s := client(t, &queues{})
-	if err := s.EnsureBus("shop"); err != nil {
+	if err := s.EnsureBus(Bus{Name: "shop"}); err != nil {
 		t.Fatal(err)
 	}
 	entry := func(bus, source, name, detail string) types.PutEventsRequestEntry {

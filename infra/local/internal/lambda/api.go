@@ -201,7 +201,7 @@ func (f *function) configuration() (*functionConfiguration, error) {
 		FunctionArn:      f.arn,
 		FunctionName:     f.Name,
 		Handler:          f.Handler,
-		LastModified:     f.created.UTC().Format("2006-01-02T15:04:05.000+0000"),
+		LastModified:     f.modified.UTC().Format("2006-01-02T15:04:05.000+0000"),
 		LastUpdateStatus: "Successful",
 		LoggingConfig:    loggingConfig{"Text", f.LogGroup},
 		MemorySize:       f.MemoryMB,

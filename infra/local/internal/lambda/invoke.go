@@ -105,7 +105,7 @@ func (l *Lambda) begin(name string) (*function, error) {
 		return nil, errClosed
 	}
 	if f.ReservedConcurrency != nil {
-		if f.busy >= *f.ReservedConcurrency {
+		if *f.busy >= *f.ReservedConcurrency {
 			return nil, throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
 		}
 	} else {
@@ -114,7 +114,7 @@ func (l *Lambda) begin(name string) (*function, error) {
 		}
 		l.busy++
 	}
-	f.busy++
+	*f.busy++
 	l.running.Add(1)
 	return f, nil
 }
@@ -122,7 +122,7 @@ func (l *Lambda) begin(name string) (*function, error) {
 func (l *Lambda) end(f *function) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f.busy--
+	*f.busy--
 	if f.ReservedConcurrency == nil {
 		l.busy--
 	}
@@ -163,6 +163,10 @@ func (l *Lambda) takeIdle(f *function) *environment {
 func (l *Lambda) putIdle(env *environment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if env.f.retired {
+		env.process.kill()
+		return
+	}
 	env.f.idle = append(env.f.idle, env)
 	env.idleTimer = time.AfterFunc(l.idleTimeout, func() {
 		if l.forget(env) {

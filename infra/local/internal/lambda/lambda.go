@@ -145,16 +145,17 @@ type Function struct {
 	Credentials         Credentials
 }
 
-// function is a function and its execution environments. Lambda's mu guards
-// what changes.
+// function is a version of a function and its execution environments. Lambda's
+// mu guards what changes.
 type function struct {
 	Function
-	arn     string
-	created time.Time
-	code    func() (code, error)
+	arn      string
+	modified time.Time
+	code     func() (code, error)
 
-	busy int            // running invocations
-	idle []*environment // the latest used last
+	busy    *int           // running invocations, those of earlier versions included
+	idle    []*environment // the latest used last
+	retired bool           // another version has taken its place, or none
 }
 
 var functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,64}$`)
@@ -170,6 +171,14 @@ var reservedVariables = []string{
 
 // CreateFunction adds a function. Its errors are those of AWS's operation.
 func (l *Lambda) CreateFunction(_ context.Context, f Function) error {
+	if err := f.complete(); err != nil {
+		return err
+	}
+	return l.put(f, false)
+}
+
+// complete fills in what is left out, and checks the function.
+func (f *Function) complete() error {
 	if f.Timeout == 0 {
 		f.Timeout = defaultTimeout
 	}
@@ -191,20 +200,6 @@ func (l *Lambda) CreateFunction(_ context.Context, f Function) error {
 	}
 	f.Program = program
 	f.Environment = maps.Clone(f.Environment)
-
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	arn := l.functionARN(f.Name)
-	if _, exists := l.functions[f.Name]; exists {
-		return &awswire.Error{Code: "ResourceConflictException", Status: 409, Message: "Function already exist: " + f.Name}
-	}
-	if n := f.ReservedConcurrency; n != nil {
-		if *n < 0 || accountConcurrency-l.reserved-*n < unreservable {
-			return invalid("Specified ReservedConcurrentExecutions for function %s decreases account's UnreservedConcurrentExecution below its minimum value of [%d] (got %d, and %d are reserved already)", f.Name, unreservable, *n, l.reserved)
-		}
-		l.reserved += *n
-	}
-	l.functions[f.Name] = &function{Function: f, arn: arn, created: time.Now(), code: sync.OnceValues(func() (code, error) { return readCode(f.Program) })}
 	return nil
 }
 

@@ -73,6 +73,8 @@ type mapping struct {
 	spec      Mapping // as it holds now
 	saved     savedMapping
 	interrupt context.CancelFunc // ends the present turn
+	deleted   bool               // the present turn is the last
+	ended     chan struct{}      // closed after the last
 }
 
 // savedMapping is what is remembered of a mapping: what the template said
@@ -80,6 +82,7 @@ type mapping struct {
 // it says differently from before; what a person or the breaker has changed in
 // the meantime stays.
 type savedMapping struct {
+	Source       string // the ARN
 	Template     mappingValues
 	Live         mappingValues
 	LastModified time.Time
@@ -99,6 +102,10 @@ func (m *Mapping) values() mappingValues {
 // function and source, so that they stay the same.
 var mappingSpace = uuid.MustParse("5a3f1f3e-0c42-4f0c-9f0a-2f6d1d1c7f58")
 
+func mappingID(spec *Mapping) string {
+	return uuid.NewSHA1(mappingSpace, []byte(spec.Function+"\x00"+spec.SourceARN)).String()
+}
+
 // CreateMapping starts a mapping and returns its UUID, which is the same
 // whenever the same source is mapped to the same function: one that was
 // remembered goes on where it stopped. Its errors are those of AWS's
@@ -108,8 +115,7 @@ func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error
 	if err := spec.check(); err != nil {
 		return "", err
 	}
-	id := uuid.NewSHA1(mappingSpace, []byte(spec.Function+"\x00"+spec.SourceARN)).String()
-	m := &mapping{l: l, uuid: id, source: spec.SourceARN, spec: spec, interrupt: func() {}}
+	m := &mapping{l: l, uuid: mappingID(&spec), source: spec.SourceARN, spec: spec, interrupt: func() {}, ended: make(chan struct{})}
 	l.mu.Lock()
 	f, exists := l.functions[spec.Function], l.mappings[m.uuid] != nil
 	l.mu.Unlock()
@@ -120,14 +126,8 @@ func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error
 		return "", &awswire.Error{Code: "ResourceConflictException", Status: 409, Message: fmt.Sprintf(
 			"An event source mapping with event source arn (%q) and function (%q) already exists. Please update or delete the existing mapping with UUID %s", spec.SourceARN, spec.Function, m.uuid)}
 	}
-	if spec.isQueue() {
-		visibility, err := l.cfg.Queues.VisibilityTimeout(spec.SourceARN)
-		if err != nil {
-			return "", err
-		}
-		if visibility < f.Timeout {
-			return "", invalid("Queue visibility timeout: %.0f seconds is less than Function timeout: %.0f seconds (the mapping of %s)", visibility.Seconds(), f.Timeout.Seconds(), spec.SourceARN)
-		}
+	if err := l.checkVisibility(&spec, f); err != nil {
+		return "", err
 	}
 	if err := m.recall(); err != nil {
 		return "", err
@@ -147,36 +147,64 @@ func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error
 	return m.uuid, nil
 }
 
-// recall brings together what the template says with what is remembered.
-func (m *mapping) recall() error {
-	template := m.spec.values()
-	live := template
-	if live.Enabled == nil {
-		live.Enabled = new(true)
+// checkVisibility checks that a queue hides messages for as long as the
+// function may take.
+func (l *Lambda) checkVisibility(spec *Mapping, f *function) error {
+	if !spec.isQueue() || f == nil {
+		return nil
 	}
-	data, known, err := m.l.cfg.Store.Get(m.key())
+	visibility, err := l.cfg.Queues.VisibilityTimeout(spec.SourceARN)
 	if err != nil {
 		return err
 	}
-	if known {
-		if err := json.Unmarshal(data, &m.saved); err != nil {
-			return fmt.Errorf("lambda: mapping %s in the store: %w", m.uuid, err)
-		}
-		before := m.saved.Template
-		live = m.saved.Live
-		if template.BatchSize != before.BatchSize {
-			live.BatchSize = template.BatchSize
-		}
-		if template.WindowSeconds != before.WindowSeconds {
-			live.WindowSeconds = template.WindowSeconds
-		}
-		if template.Enabled != nil && (before.Enabled == nil || *template.Enabled != *before.Enabled) {
-			live.Enabled = template.Enabled
-		}
+	if visibility < f.Timeout {
+		return invalid("Queue visibility timeout: %.0f seconds is less than Function timeout: %.0f seconds (the mapping of %s)", visibility.Seconds(), f.Timeout.Seconds(), spec.SourceARN)
 	}
-	spec := m.spec
-	spec.Enabled, spec.BatchSize, spec.Window = live.Enabled, live.BatchSize, time.Duration(live.WindowSeconds)*time.Second
+	return nil
+}
+
+// recall brings together what the template says with what is remembered.
+func (m *mapping) recall() error {
+	known, err := m.load()
+	if err != nil {
+		return err
+	}
+	template, spec := m.spec.values(), m.spec
+	if known {
+		spec = m.saved.merge(spec)
+	} else if spec.Enabled == nil {
+		spec.Enabled = new(true)
+	}
 	return m.change(template, spec)
+}
+
+// load reads what is remembered of a mapping.
+func (m *mapping) load() (known bool, err error) {
+	data, known, err := m.l.cfg.Store.Get(m.key())
+	if err != nil || !known {
+		return false, err
+	}
+	if err := json.Unmarshal(data, &m.saved); err != nil {
+		return false, fmt.Errorf("lambda: mapping %s in the store: %w", m.uuid, err)
+	}
+	return true, nil
+}
+
+// merge returns the mapping that holds when the template asks for spec: what it
+// says as before stays as it is now.
+func (s *savedMapping) merge(spec Mapping) Mapping {
+	template, before, live := spec.values(), s.Template, s.Live
+	if template.BatchSize != before.BatchSize {
+		live.BatchSize = template.BatchSize
+	}
+	if template.WindowSeconds != before.WindowSeconds {
+		live.WindowSeconds = template.WindowSeconds
+	}
+	if template.Enabled != nil && (before.Enabled == nil || *template.Enabled != *before.Enabled) {
+		live.Enabled = template.Enabled
+	}
+	spec.Enabled, spec.BatchSize, spec.Window = live.Enabled, live.BatchSize, time.Duration(live.WindowSeconds)*time.Second
+	return spec
 }
 
 // change makes spec hold, once it is durable.
@@ -184,7 +212,7 @@ func (m *mapping) change(template mappingValues, spec Mapping) error {
 	if err := spec.check(); err != nil {
 		return err
 	}
-	saved := savedMapping{template, spec.values(), time.Now()}
+	saved := savedMapping{m.source, template, spec.values(), time.Now()}
 	data, err := json.Marshal(saved)
 	if err != nil {
 		return err
@@ -278,9 +306,14 @@ func (m *mapping) status() MappingStatus {
 // run is the mapping's work, in turns: each with the values that hold when it
 // begins, until an update interrupts it.
 func (m *mapping) run() {
+	defer close(m.ended)
 	poller := newPoller(m)
 	for m.l.ctx.Err() == nil {
 		m.mu.Lock()
+		if m.deleted {
+			m.mu.Unlock()
+			break
+		}
 		spec := m.spec
 		turn, cancel := context.WithCancel(m.l.ctx)
 		m.interrupt = cancel

@@ -5,23 +5,31 @@ package programs
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // Build compiles packages of the module at root, all in one `go build`, and
-// returns the path of each one's program, by package. The programs are left in
-// dir: what is current there is not linked again, so that a second build of
-// unchanged code takes little.
+// returns the path of each one's program, by package. A program is left in dir
+// under its name and a part of its hash: one that has changed stands beside the
+// one before, which may be running, and one that has not keeps its path.
+// Compiling unchanged code again takes little.
 //
 // Packages are as `go build` takes them, e.g. ./functions/withdrawal-fee or
 // an import path; the last part of each must be its own. They are built as
 // they are for Lambda (no cgo, the tag lambda.norpc), but for this machine's
 // system and processor. A failed build's error holds the compiler's messages.
+// When ctx ends, the go command is interrupted, so that it removes its
+// temporary files.
 func Build(ctx context.Context, root, dir string, packages []string) (map[string]string, error) {
 	if len(packages) == 0 {
 		return nil, nil
@@ -30,10 +38,10 @@ func Build(ctx context.Context, root, dir string, packages []string) (map[string
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	compiled := filepath.Join(dir, "compiled")
+	if err := os.MkdirAll(compiled, 0o755); err != nil {
 		return nil, err
 	}
-	out := map[string]string{}
 	taken := map[string]string{}
 	for _, p := range packages {
 		name := path.Base(p)
@@ -41,10 +49,11 @@ func Build(ctx context.Context, root, dir string, packages []string) (map[string
 			return nil, fmt.Errorf("packages %s and %s would both be built as %q: rename one folder", other, p, name)
 		}
 		taken[name] = p
-		out[p] = filepath.Join(dir, name)
 	}
-	args := append([]string{"build", "-tags", "lambda.norpc", "-o", dir + string(filepath.Separator)}, packages...)
+	args := append([]string{"build", "-tags", Tags, "-o", compiled + string(filepath.Separator)}, packages...)
 	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
 	var output bytes.Buffer
@@ -59,5 +68,70 @@ func Build(ctx context.Context, root, dir string, packages []string) (map[string
 		}
 		return nil, fmt.Errorf("building the functions failed:\n%s", text)
 	}
+	out := map[string]string{}
+	for name, p := range taken {
+		if out[p], err = place(filepath.Join(compiled, name), dir); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
+}
+
+// Tags are the build tags of programs.
+const Tags = "lambda.norpc"
+
+// place copies a program into dir, under a name that has its hash, unless it is
+// there. It is not linked: the go command may write to what it compiled before.
+func place(program, dir string) (string, error) {
+	from, err := os.Open(program)
+	if err != nil {
+		return "", err
+	}
+	defer from.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, from); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, fmt.Sprintf("%s-%x", filepath.Base(program), h.Sum(nil)[:6]))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if _, err := from.Seek(0, io.SeekStart); err != nil {
+		return "", err
+	}
+	// A process that is forked now would hold the file open for writing for a
+	// moment, in which it could not be run ("text file busy").
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	to, err := os.CreateTemp(dir, "unfinished-")
+	if err != nil {
+		return "", err
+	}
+	_, err = io.Copy(to, from)
+	if err := errors.Join(err, to.Chmod(0o755), to.Close()); err != nil {
+		_ = os.Remove(to.Name())
+		return "", err
+	}
+	return path, os.Rename(to.Name(), path)
+}
+
+// Prune removes the programs in dir that earlier builds left. Those in use must
+// all be in keep, as Build returned them.
+func Prune(dir string, keep map[string]string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	inUse := map[string]bool{}
+	for _, program := range keep {
+		inUse[filepath.Base(program)] = true
+	}
+	for _, e := range entries {
+		if e.Type().IsRegular() && !inUse[e.Name()] {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

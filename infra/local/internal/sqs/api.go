@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"path"
 	"slices"
@@ -18,6 +19,10 @@ import (
 // Target is the prefix of X-Amz-Target for the operations; the protocol is AWS
 // JSON 1.0.
 const Target = "AmazonSQS"
+
+// QueryName is the service's name in the credential scope of the query
+// protocol's requests.
+const QueryName = "sqs"
 
 // Operations are the operations that the local environment serves.
 func (s *Service) Operations() awswire.Operations {
@@ -36,7 +41,45 @@ func (s *Service) Operations() awswire.Operations {
 		"DeleteMessageBatch":           awswire.Op(s.deleteMessageBatch),
 		"ChangeMessageVisibility":      awswire.Op(s.changeMessageVisibility),
 		"ChangeMessageVisibilityBatch": awswire.Op(s.changeMessageVisibilityBatch),
+		"TagQueue":                     awswire.Op(s.tagQueue),
+		"UntagQueue":                   awswire.Op(s.untagQueue),
+		"ListQueueTags":                awswire.Op(s.listQueueTags),
+		"ListDeadLetterSourceQueues":   awswire.Op(s.listDeadLetterSourceQueues),
+		"AddPermission":                s.permission,
+		"RemovePermission":             s.permission,
 	}
+}
+
+// Query is the same API in the query protocol, which clients from before
+// November 2023 speak, Debian 12's AWS CLI among them.
+func (s *Service) Query() awswire.QueryService {
+	return awswire.QueryService{
+		Namespace:  "http://queue.amazonaws.com/doc/2012-11-05/",
+		Operations: s.Operations(),
+		Numbers:    []string{"DelaySeconds", "MaxNumberOfMessages", "MaxResults", "VisibilityTimeout", "WaitTimeSeconds"},
+		Lists: []awswire.List{
+			{JSON: "QueueUrls", Wire: "QueueUrl", Action: "ListQueues", Answer: true},
+			{JSON: "queueUrls", Wire: "QueueUrl", Action: "ListDeadLetterSourceQueues", Answer: true},
+			{JSON: "AttributeNames", Wire: "AttributeName"},
+			{JSON: "MessageAttributeNames", Wire: "MessageAttributeName"},
+			{JSON: "MessageSystemAttributeNames", Wire: "MessageSystemAttributeName"},
+			{JSON: "Attributes", Wire: "Attribute", Key: "Name", Value: "Value"},
+			{JSON: "MessageAttributes", Wire: "MessageAttribute", Key: "Name", Value: "Value"},
+			{JSON: "tags", Wire: "Tag", Key: "Key", Value: "Value", Action: "CreateQueue"},
+			{JSON: "Tags", Wire: "Tag", Key: "Key", Value: "Value"},
+			{JSON: "TagKeys", Wire: "TagKey"},
+			{JSON: "Messages", Wire: "Message"},
+			{JSON: "Entries", Wire: "{action}RequestEntry"},
+			{JSON: "Successful", Wire: "{action}ResultEntry"},
+			{JSON: "Failed", Wire: "BatchResultErrorEntry"},
+		},
+	}
+}
+
+// permission refuses what writes a queue's policy statement by statement.
+func (s *Service) permission(context.Context, []byte) ([]byte, error) {
+	return nil, awswire.Errorf("UnsupportedOperation", "AddPermission and RemovePermission are not supported by the local environment: "+
+		"write the whole policy with SetQueueAttributes, attribute Policy")
 }
 
 type none struct{}
@@ -85,42 +128,99 @@ func (s *Service) getQueueURL(_ context.Context, in *struct {
 	return &queueURL{s.QueueURL(in.QueueName)}, nil
 }
 
-// maxListed is how many queues one ListQueues names at most.
+// maxListed is how many queues one call lists at most.
 const maxListed = 1000
 
+// page cuts a list of queues to the page that a call asks for. Without
+// MaxResults there is no next page, whatever is left out ("ListQueues", Amazon
+// SQS API reference).
+func (s *Service) page(queues []*queue, maxResults *int, token string) (urls []string, next string, err error) {
+	queues, next, err = awswire.Page(queues, func(q *queue) string { return q.name }, token, maxResults, maxListed)
+	if err != nil {
+		return nil, "", awswire.Errorf("InvalidParameterValue", "MaxResults, NextToken: want 1 to %d, and the token that came with the page before", maxListed)
+	}
+	if maxResults == nil {
+		next = ""
+	}
+	for _, q := range queues {
+		urls = append(urls, s.QueueURL(q.name))
+	}
+	return urls, next, nil
+}
+
 type listed struct {
-	QueueUrls []string
-	NextToken string `json:",omitempty"`
+	QueueUrls []string `json:",omitempty"`
+	NextToken string   `json:",omitempty"`
 }
 
 func (s *Service) listQueues(_ context.Context, in *struct {
 	QueueNamePrefix string
-	MaxResults      int
+	MaxResults      *int
 	NextToken       string
 }) (*listed, error) {
-	limit := maxListed
-	if in.MaxResults != 0 {
-		if in.MaxResults < 1 || in.MaxResults > maxListed {
-			return nil, awswire.Errorf("InvalidParameterValue", "MaxResults: want 1 to %d (got %d)", maxListed, in.MaxResults)
-		}
-		limit = in.MaxResults
+	queues := slices.DeleteFunc(s.all(), func(q *queue) bool { return !strings.HasPrefix(q.name, in.QueueNamePrefix) })
+	urls, next, err := s.page(queues, in.MaxResults, in.NextToken)
+	return &listed{urls, next}, err
+}
+
+type listedSources struct {
+	QueueUrls []string `json:"queueUrls"` // as the API spells it here
+	NextToken string   `json:",omitempty"`
+}
+
+func (s *Service) listDeadLetterSourceQueues(_ context.Context, in *struct {
+	QueueUrl   string
+	MaxResults *int
+	NextToken  string
+}) (*listedSources, error) {
+	dlq, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
 	}
-	out := &listed{}
-	last := ""
-	for _, q := range s.all() {
-		if !strings.HasPrefix(q.name, in.QueueNamePrefix) || q.name <= in.NextToken {
-			continue
-		}
-		if len(out.QueueUrls) == limit {
-			if in.MaxResults != 0 {
-				out.NextToken = last
-			}
-			break
-		}
-		last = q.name
-		out.QueueUrls = append(out.QueueUrls, s.QueueURL(q.name))
+	queues := slices.DeleteFunc(s.all(), func(q *queue) bool { return q.deadLetterQueue().queue != dlq })
+	urls, next, err := s.page(queues, in.MaxResults, in.NextToken)
+	if urls == nil {
+		urls = []string{}
 	}
-	return out, nil
+	return &listedSources{urls, next}, err
+}
+
+func (s *Service) tagQueue(_ context.Context, in *struct {
+	QueueUrl string
+	Tags     map[string]string
+}) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, s.changeTags(q.name, func(tags map[string]string) { maps.Copy(tags, in.Tags) })
+}
+
+func (s *Service) untagQueue(_ context.Context, in *struct {
+	QueueUrl string
+	TagKeys  []string
+}) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, s.changeTags(q.name, func(tags map[string]string) {
+		for _, key := range in.TagKeys {
+			delete(tags, key)
+		}
+	})
+}
+
+func (s *Service) listQueueTags(_ context.Context, in *queueURL) (*struct {
+	Tags map[string]string `json:",omitempty"`
+}, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &struct {
+		Tags map[string]string `json:",omitempty"`
+	}{q.config().Tags}, nil
 }
 
 func (s *Service) getQueueAttributes(_ context.Context, in *struct {
@@ -413,6 +513,11 @@ func (s *Service) receiveMessage(ctx context.Context, in *struct {
 		}
 		p.set(*p.given)
 	}
+	for _, name := range slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames) {
+		if !slices.Contains(systemAttributes, name) {
+			return nil, awswire.Errorf("InvalidAttributeName", "Unknown Attribute %s (want one of %s)", name, strings.Join(systemAttributes, ", "))
+		}
+	}
 	got, err := q.receive(ctx, receiveLimits{messages: most}, visibility, wait)
 	if err != nil {
 		return nil, err
@@ -427,6 +532,11 @@ func (s *Service) receiveMessage(ctx context.Context, in *struct {
 	}
 	return out, nil
 }
+
+// systemAttributes are those that ReceiveMessage can be asked for; a standard
+// queue's messages may lack some.
+var systemAttributes = []string{"All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp",
+	"SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader", "DeadLetterQueueSourceArn"}
 
 // selected returns the attributes that names ask for: by name, by "prefix.*",
 // or "All" (".*").

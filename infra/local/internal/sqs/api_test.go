@@ -152,3 +152,97 @@ func TestAServiceMaySendOnlyWhereTheQueuesPolicyAllowsIt(t *testing.T) {
 	q, _ := s.find("open")
 	want(t, receive(t, q, 0), "allowed")
 }
+
+func TestQueuesCarryTagsAndKnowWhoseDeadLettersTheyTake(t *testing.T) {
+	c, s := client(t)
+	ctx := t.Context()
+	ensure(t, s, "dlq", nil)
+	for _, name := range []string{"a", "b", "c"} {
+		ensure(t, s, name, Attributes{"RedrivePolicy": `{"deadLetterTargetArn":"` + s.ARN("dlq") + `","maxReceiveCount":1}`})
+	}
+	sources, err := c.ListDeadLetterSourceQueues(ctx, &awssqs.ListDeadLetterSourceQueuesInput{QueueUrl: aws.String(s.QueueURL("dlq")), MaxResults: aws.Int32(2)})
+	if err != nil || len(sources.QueueUrls) != 2 || sources.QueueUrls[0] != s.QueueURL("a") || sources.NextToken == nil {
+		t.Fatal(err, sources)
+	}
+	rest, err := c.ListDeadLetterSourceQueues(ctx, &awssqs.ListDeadLetterSourceQueuesInput{QueueUrl: aws.String(s.QueueURL("dlq")), MaxResults: aws.Int32(2), NextToken: sources.NextToken})
+	if err != nil || len(rest.QueueUrls) != 1 || rest.QueueUrls[0] != s.QueueURL("c") || rest.NextToken != nil {
+		t.Fatal(err, rest)
+	}
+	url := aws.String(s.QueueURL("a"))
+	if _, err := c.TagQueue(ctx, &awssqs.TagQueueInput{QueueUrl: url, Tags: map[string]string{"owner": "me", "expires": "soon"}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.UntagQueue(ctx, &awssqs.UntagQueueInput{QueueUrl: url, TagKeys: []string{"expires"}}); err != nil {
+		t.Fatal(err)
+	}
+	tags, err := c.ListQueueTags(ctx, &awssqs.ListQueueTagsInput{QueueUrl: url})
+	if err != nil || len(tags.Tags) != 1 || tags.Tags["owner"] != "me" {
+		t.Fatal(err, tags)
+	}
+}
+
+func TestOperationsAndParametersOutOfScopeAreRefusedByName(t *testing.T) {
+	c, s := client(t)
+	ctx := t.Context()
+	ensure(t, s, "q", nil)
+	url := aws.String(s.QueueURL("q"))
+	_, permission := c.AddPermission(ctx, &awssqs.AddPermissionInput{QueueUrl: url, Label: aws.String("l"), AWSAccountIds: []string{"1"}, Actions: []string{"*"}})
+	_, group := c.SendMessage(ctx, &awssqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageGroupId: aws.String("g")})
+	_, attempt := c.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{QueueUrl: url, ReceiveRequestAttemptId: aws.String("a")})
+	_, attribute := c.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{QueueUrl: url, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"Colour"}})
+	for text, err := range map[string]error{
+		"write the whole policy with SetQueueAttributes":         permission,
+		"parameter MessageGroupId is not supported":              group,
+		"parameter ReceiveRequestAttemptId is not supported":     attempt,
+		"Unknown Attribute Colour (want one of All, SenderId, S": attribute,
+	} {
+		if err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("got %v, want %s", err, text)
+		}
+	}
+}
+
+// The forms are as Debian 12's AWS CLI (2.9.19) sends them.
+func TestOlderClientsSpeakTheQueryProtocol(t *testing.T) {
+	s, end := newService(t, t.TempDir())
+	defer end()
+	mux := awswire.NewMux(slog.New(slog.DiscardHandler))
+	mux.Query(QueryName, s.Query())
+	call := func(form string) string {
+		t.Helper()
+		r := httptest.NewRequest("POST", "/000000000000/q", strings.NewReader("Version=2012-11-05&"+form))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=x")
+		w := httptest.NewRecorder()
+		mux.ServeHTTP(w, r)
+		return w.Body.String()
+	}
+	has := func(answer string, parts ...string) {
+		t.Helper()
+		for _, part := range parts {
+			if !strings.Contains(answer, part) {
+				t.Errorf("no %s in %s", part, answer)
+			}
+		}
+	}
+	const queue = "QueueUrl=http%3A%2F%2Fhost%2F000000000000%2Fq"
+	has(call("Action=CreateQueue&QueueName=q&Attribute.1.Name=VisibilityTimeout&Attribute.1.Value=0&Tag.1.Key=owner&Tag.1.Value=me"),
+		"<CreateQueueResult><QueueUrl>", "/000000000000/q</QueueUrl></CreateQueueResult>", "<RequestId>")
+	has(call("Action=ListQueues&QueueNamePrefix=q"), "<ListQueuesResult><QueueUrl>")
+	has(call("Action=ListQueueTags&"+queue), "<Tag><Key>owner</Key><Value>me</Value></Tag>")
+	has(call("Action=UntagQueue&"+queue+"&TagKey.1=owner"), "<UntagQueueResult></UntagQueueResult>")
+	has(call("Action=SendMessage&"+queue+"&MessageBody=a+%3Cb%3E&DelaySeconds=0&MessageAttribute.1.Name=Why&MessageAttribute.1.Value.StringValue=so&MessageAttribute.1.Value.DataType=String"),
+		"<MD5OfMessageBody>"+bodyMD5("a <b>")+"</MD5OfMessageBody>", "<MD5OfMessageAttributes>")
+	has(call("Action=ReceiveMessage&"+queue+"&AttributeName.1=All&MessageAttributeName.1=All&MaxNumberOfMessages=10"),
+		"<ReceiveMessageResult><Message>", "<Body>a &lt;b&gt;</Body>", "<Attribute><Name>ApproximateReceiveCount</Name><Value>1</Value></Attribute>",
+		"<MessageAttribute><Name>Why</Name><Value><DataType>String</DataType><StringValue>so</StringValue></Value></MessageAttribute>")
+	has(call("Action=SendMessageBatch&"+queue+"&SendMessageBatchRequestEntry.1.Id=x&SendMessageBatchRequestEntry.1.MessageBody=A&SendMessageBatchRequestEntry.2.Id=y&SendMessageBatchRequestEntry.2.MessageBody=B&SendMessageBatchRequestEntry.2.DelaySeconds=901"),
+		"<SendMessageBatchResultEntry><Id>x</Id>", "<BatchResultErrorEntry><Id>y</Id><Code>InvalidParameterValue</Code>", "<SenderFault>true</SenderFault>")
+	has(call("Action=GetQueueAttributes&"+queue+"&AttributeName.1=VisibilityTimeout"), "<Attribute><Name>VisibilityTimeout</Name><Value>0</Value></Attribute>")
+	has(call("Action=DeleteMessageBatch&"+queue+"&DeleteMessageBatchRequestEntry.1.Id=x&DeleteMessageBatchRequestEntry.1.ReceiptHandle="+receipt{0, 1}.handle()),
+		"<DeleteMessageBatchResultEntry><Id>x</Id></DeleteMessageBatchResultEntry>")
+	has(call("Action=ListDeadLetterSourceQueues&"+queue), "<ListDeadLetterSourceQueuesResult></ListDeadLetterSourceQueuesResult>")
+	has(call("Action=SendMessage&"+queue+"&MessageBody=x&MessageGroupId=g"), "<Code>ValidationException</Code>", "parameter MessageGroupId is not supported")
+	has(call("Action=DeleteQueue&"+queue), "<DeleteQueueResult>")
+	has(call("Action=PurgeQueue&"+queue), "<Code>AWS.SimpleQueueService.NonExistentQueue</Code>")
+}

@@ -68,6 +68,12 @@ func (q *queue) configure(saved savedQueue, settings settings) {
 	q.saved, q.settings = saved, settings
 }
 
+func (q *queue) tag(saved savedQueue) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.saved = saved
+}
+
 func (q *queue) counts() counts {
 	q.mu.Lock()
 	defer q.mu.Unlock()

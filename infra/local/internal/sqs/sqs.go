@@ -208,6 +208,34 @@ func (s *Service) SetAttributes(name string, changes Attributes) error {
 	return nil
 }
 
+// maxTags is how many tags a queue takes ("Amazon SQS queue quotas").
+const maxTags = 50
+
+// changeTags replaces a queue's tags by what edit makes of them.
+func (s *Service) changeTags(name string, edit func(map[string]string)) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, ok := s.queues[name]
+	if !ok {
+		return noSuchQueue(name)
+	}
+	saved := q.config()
+	tags := maps.Clone(saved.Tags)
+	if tags == nil {
+		tags = map[string]string{}
+	}
+	edit(tags)
+	if len(tags) > maxTags {
+		return awswire.Errorf("InvalidParameterValue", "queue %q: a queue takes %d tags (it would have %d)", name, maxTags, len(tags))
+	}
+	saved.Tags = tags
+	if err := s.save(saved); err != nil {
+		return err
+	}
+	q.tag(saved)
+	return nil
+}
+
 // DeleteQueue removes a queue and its messages.
 func (s *Service) DeleteQueue(name string) error {
 	s.mu.Lock()

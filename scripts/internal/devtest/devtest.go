@@ -1,0 +1,76 @@
+// Package devtest runs `penstock dev` as a process of its own, for tests and
+// crash campaigns.
+package devtest
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+)
+
+// Dev is a running `penstock dev` that is ready.
+type Dev struct {
+	// Exports are the variables that it tells to export.
+	Exports map[string]string
+	// Output is what it printed until it was ready.
+	Output string
+
+	cmd *exec.Cmd
+}
+
+var export = regexp.MustCompile(`export (\w+)=(\S+)`)
+
+// Start starts a command that is `penstock dev` with some flags, and waits
+// until it is ready. The caller must end it, with Kill at the latest.
+func Start(cmd *exec.Cmd) (*Dev, error) {
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	d := &Dev{Exports: map[string]string{}, cmd: cmd}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		d.Output += lines.Text() + "\n"
+		if m := export.FindStringSubmatch(lines.Text()); m != nil {
+			d.Exports[m[1]] = m[2]
+		}
+		if strings.HasPrefix(lines.Text(), "ready") {
+			go func() { // what follows must be read, or the process would block
+				for lines.Scan() {
+				}
+			}()
+			return d, nil
+		}
+	}
+	d.Kill()
+	return nil, fmt.Errorf("penstock dev ended before it was ready:\n%s", d.Output)
+}
+
+// Kill ends it with SIGKILL, if it still runs.
+func (d *Dev) Kill() { _ = d.cmd.Process.Kill(); _ = d.cmd.Wait() }
+
+// Signal sends it a signal, waits until it has ended, and returns how.
+func (d *Dev) Signal(s os.Signal) error {
+	if err := d.cmd.Process.Signal(s); err != nil {
+		return err
+	}
+	return d.cmd.Wait()
+}
+
+// AWS is the configuration of the SDK that reaches it.
+func (d *Dev) AWS() aws.Config {
+	return aws.Config{
+		BaseEndpoint: aws.String(d.Exports["AWS_ENDPOINT_URL"]),
+		Region:       d.Exports["AWS_REGION"],
+		Credentials:  credentials.NewStaticCredentialsProvider(d.Exports["AWS_ACCESS_KEY_ID"], d.Exports["AWS_SECRET_ACCESS_KEY"], ""),
+	}
+}

@@ -1,0 +1,224 @@
+// Package synth synthesizes a project's templates by running its CDK app, as
+// `cdk synth` would, without the CDK's command and without compiling the
+// functions. It needs Node, which the CDK itself runs in.
+package synth
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/penstock-dev/penstock/infra/names"
+	"github.com/penstock-dev/penstock/infra/snapshots"
+)
+
+// Needs is what a synthesis needs, for people.
+const Needs = "a synthesis needs Node 20 or later, and there is no `node` on the PATH"
+
+// ErrNoNode is returned where there is no Node.
+var ErrNoNode = errors.New(Needs)
+
+// Config says what to synthesize.
+type Config struct {
+	Root string // the project's folder, which holds cdk.json
+	App  string // the application's name, which the CDK app gives itself
+	Env  string // the environment
+	// Dir is the folder that the compiled CDK app is kept in: made if there is
+	// none. The app is compiled again only when its code has changed; manifests
+	// are read when it runs.
+	Dir string
+}
+
+// Run synthesizes, and returns the templates in the form of a snapshot; nothing
+// is written into the project. An error holds what the compiler, or the app,
+// says is wrong. When ctx ends, what runs is interrupted, and Run returns when
+// nothing of it is left.
+func Run(ctx context.Context, config Config) (_ *snapshots.Snapshot, err error) {
+	if _, err := exec.LookPath("node"); err != nil {
+		return nil, ErrNoNode
+	}
+	root := os.DirFS(config.Root)
+	// Before the app reads them: what is saved meanwhile counts as newer.
+	inputs, err := snapshots.Inputs(root)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := readSettings(filepath.Join(config.Root, "cdk.json"))
+	if err != nil {
+		return nil, err
+	}
+	app, err := compiled(ctx, &config, settings.App)
+	if err != nil {
+		return nil, err
+	}
+	// Everything that the app, and Node below it, leave behind is in here.
+	dir, err := os.MkdirTemp("", "penstock-synth-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	settings.Context["env"] = config.Env
+	settings.Context[names.BuildContext] = false
+	cdkContext, err := json.Marshal(settings.Context)
+	if err != nil {
+		return nil, err
+	}
+	out := filepath.Join(dir, "cdk.out")
+	variables := []string{"CDK_OUTDIR=" + out, "CDK_CONTEXT_JSON=" + string(cdkContext), "TMPDIR=" + dir}
+	if major := nodeVersion(ctx); major != "" {
+		variables = append(variables, "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION="+major)
+	}
+	if text, err := run(ctx, config.Root, variables, app...); err != nil {
+		return nil, fmt.Errorf("the CDK app (%s) failed:\n%s", settings.App, text)
+	}
+	s := &snapshots.Snapshot{App: config.App, Env: config.Env, Inputs: inputs, Templates: map[string]json.RawMessage{}}
+	return s, readAssembly(out, s)
+}
+
+// settings are what a synthesis takes from cdk.json.
+type settings struct {
+	App     string         `json:"app"`
+	Context map[string]any `json:"context"`
+}
+
+func readSettings(file string) (*settings, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	s := &settings{Context: map[string]any{}}
+	if err := json.Unmarshal(data, s); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	if s.App == "" {
+		return nil, fmt.Errorf(`%s names no app: want a command such as "app": "go run ./infra"`, file)
+	}
+	return s, nil
+}
+
+// goRun is the app of cdk.json that can be kept compiled.
+var goRun = regexp.MustCompile(`^go run (\.\S*)$`)
+
+// compiled returns the command that runs the CDK app: the program compiled from
+// it, or what cdk.json says where that is not `go run` of a folder.
+func compiled(ctx context.Context, config *Config, app string) ([]string, error) {
+	match := goRun.FindStringSubmatch(app)
+	if match == nil {
+		return []string{"sh", "-c", app}, nil
+	}
+	if err := os.MkdirAll(config.Dir, 0o755); err != nil {
+		return nil, err
+	}
+	program, err := filepath.Abs(filepath.Join(config.Dir, "app"))
+	if err != nil {
+		return nil, err
+	}
+	if text, err := run(ctx, config.Root, nil, "go", "build", "-o", program, match[1]); err != nil {
+		return nil, fmt.Errorf("building the CDK app failed:\n%s", text)
+	}
+	return []string{program}, nil
+}
+
+// run runs a command in a folder. With an error goes the text to show: what the
+// command printed, or else the error itself.
+func run(ctx context.Context, dir string, variables []string, command ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	// Interrupted, the go command removes its temporary files.
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), variables...)
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		err = ctx.Err()
+	}
+	text := strings.TrimSpace(output.String())
+	if err != nil && (text == "" || ctx.Err() != nil) {
+		text = err.Error()
+	}
+	return text, err
+}
+
+// nodeVersion is the major version of Node, which is how the CDK is told not to
+// warn of it.
+func nodeVersion(ctx context.Context) string {
+	version, err := exec.CommandContext(ctx, "node", "--version").Output()
+	if err != nil {
+		return ""
+	}
+	major, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimSpace(string(version)), "v"), ".")
+	return major
+}
+
+// assetFile is the file name of an asset, whose hash says nothing here.
+var assetFile = regexp.MustCompile(`[0-9a-f]{64}\.zip`)
+
+// readAssembly reads the stacks that the CDK wrote to dir (a "cloud assembly"),
+// in the order of their dependencies, otherwise of their names.
+func readAssembly(dir string, s *snapshots.Snapshot) error {
+	data, err := os.ReadFile(filepath.Join(dir, "manifest.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return errors.New("the CDK app wrote no templates: does it call app.Synth?")
+	}
+	if err != nil {
+		return err
+	}
+	type artifact struct {
+		Type         string
+		Dependencies []string
+		Properties   struct{ TemplateFile, StackName string }
+	}
+	var manifest struct{ Artifacts map[string]artifact }
+	if err := json.Unmarshal(data, &manifest); err != nil {
+		return fmt.Errorf("the CDK's manifest.json: %w", err)
+	}
+	var ids []string
+	for id, a := range manifest.Artifacts {
+		if a.Type == "aws:cloudformation:stack" {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	visited := map[string]bool{}
+	var visit func(id string) error
+	visit = func(id string) error {
+		a := manifest.Artifacts[id]
+		if visited[id] || a.Type != "aws:cloudformation:stack" {
+			return nil
+		}
+		visited[id] = true
+		for _, dependency := range slices.Sorted(slices.Values(a.Dependencies)) {
+			if err := visit(dependency); err != nil {
+				return err
+			}
+		}
+		template, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(a.Properties.TemplateFile)))
+		if err != nil {
+			return err
+		}
+		name := a.Properties.StackName
+		if name == "" {
+			name = id
+		}
+		s.Stacks = append(s.Stacks, name)
+		s.Templates[name] = append(assetFile.ReplaceAll(template, []byte(snapshots.Asset)), '\n')
+		return nil
+	}
+	for _, id := range ids {
+		if err := visit(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
