@@ -106,9 +106,11 @@ func Run(ctx context.Context, config Config) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.ensureToken(ctx); err != nil {
+	remove, err := r.ensureToken(ctx)
+	if err != nil {
 		return nil, err
 	}
+	defer remove(context.WithoutCancel(ctx))
 	watch, err := newWatcher(ctx, eventbridge.NewFromConfig(config.AWS), sqs.NewFromConfig(config.AWS), config)
 	if err != nil {
 		return nil, err
@@ -154,16 +156,26 @@ func (r *run) feePercent(ctx context.Context) (string, error) {
 const coreToken = "core-api-token"
 
 // ensureToken makes the secret that the function reads, with a random value,
-// unless it exists.
-func (r *run) ensureToken(ctx context.Context) error {
-	_, err := secretsmanager.NewFromConfig(r.config.AWS).CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-		Name: aws.String(r.config.Names.Secret(coreToken)), Description: aws.String("made by the demo"), SecretString: aws.String(rand.Text()),
+// unless it exists. remove takes away what was made.
+func (r *run) ensureToken(ctx context.Context) (remove func(context.Context), err error) {
+	client := secretsmanager.NewFromConfig(r.config.AWS)
+	name := r.config.Names.Secret(coreToken)
+	_, err = client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+		Name: &name, Description: aws.String("made by the demo"), SecretString: aws.String(rand.Text()),
 	})
 	var exists *smtypes.ResourceExistsException
-	if err != nil && !errors.As(err, &exists) {
-		return fmt.Errorf("the demo needs the secret %s, which %s reads: %w", coreToken, function, err)
+	if errors.As(err, &exists) {
+		return func(context.Context) {}, nil
 	}
-	return nil
+	if err != nil {
+		return nil, fmt.Errorf("the demo needs the secret %s, which %s reads: %w", coreToken, function, err)
+	}
+	return func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+		defer cancel()
+		// An error is of no use to anybody: the environment is about to stop.
+		_, _ = client.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &name, ForceDeleteWithoutRecovery: aws.Bool(true)})
+	}, nil
 }
 
 // write commits every withdrawal. The withdrawals of one account are written
