@@ -310,7 +310,7 @@ It names the functions whose manifests read the secret, and asks.`,
 				return s.explain(cmd.Context(), "deleting", name, err)
 			}
 			question := fmt.Sprintf("Delete secret %s of environment %s%s?", name, s.Env.Name, readBy(users[name]))
-			if err := cli.Confirm(cmd.InOrStdin(), s.notes, yes, question); err != nil {
+			if err := cli.Confirm(cmd.Context(), cmd.InOrStdin(), s.notes, yes, question); err != nil {
 				return err
 			}
 			out, err := s.client.DeleteSecret(cmd.Context(), &secretsmanager.DeleteSecretInput{SecretId: s.id(name), RecoveryWindowInDays: &days})

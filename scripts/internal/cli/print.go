@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -40,8 +41,8 @@ func IsTerminal(stream any) bool {
 }
 
 // Confirm asks a yes-or-no question, unless yes says that it is answered
-// already. Without a terminal to ask at it refuses.
-func Confirm(in io.Reader, out io.Writer, yes bool, question string) error {
+// already. Without a terminal to ask at it refuses; it gives up when ctx ends.
+func Confirm(ctx context.Context, in io.Reader, out io.Writer, yes bool, question string) error {
 	if yes {
 		return nil
 	}
@@ -49,10 +50,18 @@ func Confirm(in io.Reader, out io.Writer, yes bool, question string) error {
 		return Refusedf("%s There is no terminal to ask at: say -y to go on", question)
 	}
 	fmt.Fprintf(out, "%s [y/N] ", question)
-	answer, _ := bufio.NewReader(in).ReadString('\n')
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
+	answered := make(chan string, 1)
+	go func() { // a read from a terminal cannot be interrupted; the program is about to end
+		answer, _ := bufio.NewReader(in).ReadString('\n')
+		answered <- strings.ToLower(strings.TrimSpace(answer))
+	}()
+	select {
+	case answer := <-answered:
+		if answer == "y" || answer == "yes" {
+			return nil
+		}
+	case <-ctx.Done():
+		fmt.Fprintln(out)
 	}
 	return Refusedf("not confirmed: nothing was changed")
 }

@@ -127,11 +127,11 @@ func TestExitStatusTellsWhatKindOfEndItWas(t *testing.T) {
 
 func TestConfirmRefusesWithoutATerminal(t *testing.T) {
 	var refused Refused
-	err := Confirm(strings.NewReader("y\n"), io.Discard, false, "Delete it?")
+	err := Confirm(t.Context(), strings.NewReader("y\n"), io.Discard, false, "Delete it?")
 	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "say -y to go on") {
 		t.Error(err)
 	}
-	if err := Confirm(strings.NewReader(""), io.Discard, true, "Delete it?"); err != nil {
+	if err := Confirm(t.Context(), strings.NewReader(""), io.Discard, true, "Delete it?"); err != nil {
 		t.Error(err)
 	}
 }
