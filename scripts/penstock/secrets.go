@@ -152,6 +152,21 @@ type secretChange struct {
 	Functions []string `json:"functions,omitempty"`
 }
 
+// openToWrite begins a command that gives a secret a value: it reads the value,
+// finds which functions use which secrets, and then asks the guard.
+func openToWrite(cmd *cobra.Command, flags *cli.Flags, value *valueFlags, name string) (s *secretStore, text string, users map[string][]string, err error) {
+	if s, err = openSecrets(cmd, flags); err != nil {
+		return nil, "", nil, err
+	}
+	if text, err = value.read(cmd, name); err != nil {
+		return nil, "", nil, err
+	}
+	if users, err = s.users(); err != nil {
+		return nil, "", nil, err
+	}
+	return s, text, users, s.Guard(cmd.Context())
+}
+
 func newSecretsCreate(flags *cli.Flags) *cobra.Command {
 	var value valueFlags
 	var description string
@@ -170,19 +185,8 @@ func newSecretsCreate(flags *cli.Flags) *cobra.Command {
 			if err := manifest.CheckSecretName(name); err != nil {
 				return cli.Misuse{Err: err}
 			}
-			s, err := openSecrets(cmd, flags)
+			s, text, users, err := openToWrite(cmd, flags, &value, name)
 			if err != nil {
-				return err
-			}
-			text, err := value.read(cmd, name)
-			if err != nil {
-				return err
-			}
-			users, err := s.users()
-			if err != nil {
-				return err
-			}
-			if err := s.Guard(cmd.Context()); err != nil {
 				return err
 			}
 			if err := s.checkRoom(cmd.Context(), name); err != nil {
@@ -240,19 +244,8 @@ that long.
 		ValidArgsFunction: completeSecrets(flags, false),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			name := args[0]
-			s, err := openSecrets(cmd, flags)
+			s, text, users, err := openToWrite(cmd, flags, &value, name)
 			if err != nil {
-				return err
-			}
-			text, err := value.read(cmd, name)
-			if err != nil {
-				return err
-			}
-			users, err := s.users()
-			if err != nil {
-				return err
-			}
-			if err := s.Guard(cmd.Context()); err != nil {
 				return err
 			}
 			in := &secretsmanager.UpdateSecretInput{SecretId: s.id(name), SecretString: &text}

@@ -2,11 +2,9 @@ package dynamodb
 
 import "github.com/penstock-dev/penstock/infra/local/internal/awswire"
 
-// Target and Version name the service's wire protocol.
-const (
-	Target  = "DynamoDB_20120810"
-	Version = "1.0"
-)
+// Target is the prefix of X-Amz-Target for the operations; the protocol is AWS
+// JSON 1.0.
+const Target = "DynamoDB_20120810"
 
 // Operations are the operations that the local environment serves.
 func (s *Service) Operations() awswire.Operations {

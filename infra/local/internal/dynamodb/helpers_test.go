@@ -61,7 +61,7 @@ func open(t testing.TB, dir string, tables ...Table) (*Service, func()) {
 func connect(t testing.TB, s *Service) *sdk.Client {
 	t.Helper()
 	mux := awswire.NewMux(slog.New(slog.DiscardHandler))
-	mux.JSON(Target, Version, s.Operations())
+	mux.JSON(Target, "1.0", s.Operations())
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return sdk.New(sdk.Options{

@@ -12,11 +12,9 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 )
 
-// Target and Version name the service's wire protocol.
-const (
-	Target  = "Logs_20140328"
-	Version = "1.1"
-)
+// Target is the prefix of X-Amz-Target for the operations; the protocol is AWS
+// JSON 1.1.
+const Target = "Logs_20140328"
 
 // Operations are the wire operations of CloudWatch Logs that the local
 // environment serves.

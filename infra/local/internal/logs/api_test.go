@@ -20,7 +20,7 @@ import (
 func client(t *testing.T, l *Logs) *cloudwatchlogs.Client {
 	t.Helper()
 	mux := awswire.NewMux(slog.New(slog.DiscardHandler))
-	mux.JSON(Target, Version, l.Operations())
+	mux.JSON(Target, "1.1", l.Operations())
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	return cloudwatchlogs.New(cloudwatchlogs.Options{

@@ -434,19 +434,6 @@ func (q *queue) clear(b *store.Batch) {
 	q.ready, q.hidden, q.inFlight, q.delayed = nil, nil, 0, 0
 }
 
-// oldest returns when the oldest message was sent; the zero time for none.
-func (q *queue) oldest() time.Time {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	var oldest time.Time
-	for _, m := range q.messages {
-		if oldest.IsZero() || m.sentAt.Before(oldest) {
-			oldest = m.sentAt
-		}
-	}
-	return oldest
-}
-
 // encode writes a message's state for the store. Times are in milliseconds,
 // as SQS reports them; 0 is never.
 func (m *entry) encode() []byte {
