@@ -18,24 +18,13 @@ type Catalogue struct {
 type Description struct {
 	Type   Type
 	Sample Event // what Schema returns
-	Code   int   // the type's number, 0 if it has none
+	Code   int   // the type's number, 0 if it has none, see [Coded]
 }
 
-// DescribeOption adds to a Description.
-type DescribeOption func(*Description)
-
-// Code gives an event type a number, for consumers that tell events apart by
-// number; it must be positive and not taken.
-func Code(n int) DescribeOption { return func(d *Description) { d.Code = n } }
-
 // Describe describes the event type T.
-func Describe[T Event](opts ...DescribeOption) Description {
+func Describe[T Event]() Description {
 	var zero T
-	d := Description{Type: zero.EventType(), Sample: zero.Schema()}
-	for _, opt := range opts {
-		opt(&d)
-	}
-	return d
+	return Description{Type: zero.EventType(), Sample: zero.Schema(), Code: codeOf(zero)}
 }
 
 // NewCatalogue makes a catalogue. It panics for an invalid or repeated type, a

@@ -9,8 +9,14 @@ import (
 	"github.com/penstock-dev/penstock/events"
 )
 
+// coded returns a description with a number of its own.
+func coded(d events.Description, code int) events.Description {
+	d.Code = code
+	return d
+}
+
 func TestACatalogueIsSortedByType(t *testing.T) {
-	c := events.NewCatalogue(events.Describe[shipped](), events.Describe[placed](events.Code(7)))
+	c := events.NewCatalogue(events.Describe[shipped](), coded(events.Describe[placed](), 7))
 	var got []string
 	for d := range c.All() {
 		got = append(got, fmt.Sprint(d.Type, " ", d.Code, " ", d.Sample))
@@ -33,10 +39,10 @@ func TestACatalogueFindsATypeByName(t *testing.T) {
 func TestMistakesInACataloguePanic(t *testing.T) {
 	for want, descriptions := range map[string][]events.Description{
 		"event type shop/ORDER_PLACED is described twice":                  {events.Describe[placed](), events.Describe[placed]()},
-		"shop/ORDER_PLACED and shop/ORDER_SHIPPED have the same code 1000": {events.Describe[placed](events.Code(1000)), events.Describe[shipped](events.Code(1000))},
+		"shop/ORDER_PLACED and shop/ORDER_SHIPPED have the same code 1000": {coded(events.Describe[placed](), 1000), coded(events.Describe[shipped](), 1000)},
 		`event type "/"`: {{}},
 		"the sample of shop/ORDER_PLACED is not of that type": {{Type: placed{}.EventType(), Sample: shipped{}}},
-		"must be positive": {events.Describe[placed](events.Code(-1))},
+		"must be positive": {coded(events.Describe[placed](), -1)},
 	} {
 		t.Run(want, func(t *testing.T) {
 			defer func() {
@@ -46,5 +52,24 @@ func TestMistakesInACataloguePanic(t *testing.T) {
 			}()
 			events.NewCatalogue(descriptions...)
 		})
+	}
+}
+
+// cancelled is an event type with a number.
+type cancelled struct{}
+
+func (cancelled) EventType() events.Type { return events.Type{Source: "shop", Name: "ORDER_CANCELLED"} }
+func (cancelled) Schema() events.Event   { return cancelled{} }
+func (cancelled) EventCode() int         { return 1002 }
+
+func TestAnEventsNumberIsInTheCatalogueAndOnTheWire(t *testing.T) {
+	if d := events.Describe[cancelled](); d.Code != 1002 {
+		t.Errorf("described with code %d", d.Code)
+	}
+	if e := events.Stamp(t.Context(), cancelled{}); e.Code != 1002 {
+		t.Errorf("stamped with code %d", e.Code)
+	}
+	if e := events.Stamp(t.Context(), placed{}); e.Code != 0 {
+		t.Errorf("a type without a number was stamped with code %d", e.Code)
 	}
 }

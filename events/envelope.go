@@ -26,7 +26,7 @@ type Metadata struct {
 	OccurredAt time.Time `json:"occurredAt"`
 	// Traceparent carries a W3C trace on ("Trace Context").
 	Traceparent string `json:"traceparent,omitempty"`
-	// Code is the number of an event type that has one.
+	// Code is the number of an event type that has one, see [Coded].
 	Code int `json:"code,omitempty"`
 }
 
@@ -43,7 +43,7 @@ func Stamp(ctx context.Context, e Event) Envelope {
 	if stamped, ok := e.(Envelope); ok {
 		return stamped
 	}
-	m := Metadata{OccurredAt: time.Now().UTC()}
+	m := Metadata{OccurredAt: time.Now().UTC(), Code: codeOf(e)}
 	origin := OriginFrom(ctx)
 	m.CorrelationID = origin.CorrelationID
 	m.UserID = origin.UserID

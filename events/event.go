@@ -37,6 +37,23 @@ type Event interface {
 	Schema() Event
 }
 
+// Coded is implemented by event types that also have a number, for consumers
+// that tell events apart by number. Stamp writes it into [Metadata.Code].
+type Coded interface {
+	Event
+	// EventCode is positive and constant: it gives the same answer on the
+	// zero value. No two types of a catalogue have the same.
+	EventCode() int
+}
+
+// codeOf returns an event's number, 0 if it has none.
+func codeOf(e Event) int {
+	if coded, ok := e.(Coded); ok {
+		return coded.EventCode()
+	}
+	return 0
+}
+
 // Type names an event: the module that announces it, and the event's name. It
 // is written "savings/SAVINGS_WITHDRAWAL". On the bus Source is the entry's
 // source and Name its detail-type. A breaking change is a new type, whose name

@@ -7,6 +7,11 @@ import (
 	"github.com/penstock-dev/penstock/events/trading"
 )
 
+// Schemas come before infrastructure, which is checked against them: go generate
+// takes packages in the order of their paths.
+//
+//go:generate go run ../../scripts/schemas/generate
+
 // All is every event type of the project. A test fails for a type that is
 // missing here.
 var All = events.NewCatalogue(

@@ -21,12 +21,13 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/invopop/jsonschema"
+
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/scripts/internal/eventtypes"
 	"github.com/penstock-dev/penstock/scripts/internal/project"
 )
-
-//go:generate go run ./generate
 
 // Command is the one command that makes all files anew.
 const Command = "go generate ./..."
@@ -63,6 +64,13 @@ func Files(c *events.Catalogue) (map[string][]byte, error) {
 // generators make one file each for an event type.
 var generators = []func(events.Description) (name string, data []byte, err error){
 	sample,
+	jsonSchema,
+}
+
+func jsonSchema(d events.Description) (string, []byte, error) {
+	r := jsonschema.Reflector{Anonymous: true, ExpandedStruct: true, AllowAdditionalProperties: true}
+	data, err := json.MarshalIndent(r.Reflect(d.Sample), "", "  ")
+	return path.Join(schema.Dir, schema.File(d.Type)), append(data, '\n'), err
 }
 
 func sample(d events.Description) (string, []byte, error) {
