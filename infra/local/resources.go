@@ -1,6 +1,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,6 +31,7 @@ func (e *Environment) types() cloudformation.Types {
 		"AWS::DynamoDB::Table":            cloudformation.Provide(e.table),
 		"AWS::Lambda::Function":           cloudformation.Provide(e.function),
 		"AWS::Lambda::EventSourceMapping": cloudformation.Provide(e.mapping),
+		"AWS::Lambda::Permission":         cloudformation.Provide(e.permission),
 		"AWS::Logs::LogGroup":             cloudformation.Provide(e.logGroup),
 		"AWS::IAM::Role":                  cloudformation.Provide(e.role),
 		"AWS::SSM::Parameter":             cloudformation.Provide(e.parameter),
@@ -63,12 +65,13 @@ func (e *Environment) eventBus(_ context.Context, _ cloudformation.Resource, p b
 }
 
 type ruleProperties struct {
-	Name         string
-	Description  string
-	EventBusName string
-	EventPattern json.RawMessage
-	State        string
-	Targets      []struct {
+	Name               string
+	Description        string
+	EventBusName       string
+	EventPattern       json.RawMessage
+	ScheduleExpression string
+	State              string
+	Targets            []struct {
 		Id               string //nolint:revive // CloudFormation's spelling
 		Arn              string
 		DeadLetterConfig struct{ Arn string }
@@ -80,8 +83,16 @@ func (p *ruleProperties) Validate() error {
 	if p.State != "" && p.State != "ENABLED" && p.State != "DISABLED" {
 		return fmt.Errorf("property State: %q is not supported by the local environment", p.State)
 	}
+	if len(p.EventPattern) == 0 && p.ScheduleExpression == "" {
+		return fmt.Errorf("properties EventPattern and ScheduleExpression are missing: a rule has one of them")
+	}
+	if p.ScheduleExpression != "" {
+		if err := eventbridge.CheckSchedule(p.ScheduleExpression); err != nil {
+			return fmt.Errorf("property ScheduleExpression: %w", err)
+		}
+	}
 	if len(p.EventPattern) == 0 {
-		return fmt.Errorf("property EventPattern is missing: rules with schedules are not supported by the local environment")
+		return nil
 	}
 	if _, err := pattern.Parse(p.EventPattern); err != nil {
 		return fmt.Errorf("property EventPattern: %w", err)
@@ -90,7 +101,10 @@ func (p *ruleProperties) Validate() error {
 }
 
 func (e *Environment) rule(_ context.Context, _ cloudformation.Resource, p ruleProperties) (cloudformation.Attributes, error) {
-	r := eventbridge.Rule{Bus: p.EventBusName, Name: p.Name, Description: p.Description, Pattern: p.EventPattern, Disabled: p.State == "DISABLED"}
+	r := eventbridge.Rule{
+		Bus: cmp.Or(p.EventBusName, "default"), Name: p.Name, Description: p.Description,
+		Pattern: p.EventPattern, Schedule: p.ScheduleExpression, Disabled: p.State == "DISABLED",
+	}
 	for _, t := range p.Targets {
 		r.Targets = append(r.Targets, eventbridge.Target{
 			ID: t.Id, ARN: t.Arn, DeadLetterARN: t.DeadLetterConfig.Arn,
@@ -101,7 +115,7 @@ func (e *Environment) rule(_ context.Context, _ cloudformation.Resource, p ruleP
 		return cloudformation.Attributes{}, err
 	}
 	// "AWS::Events::Rule": Ref is the bus's name and the rule's.
-	return cloudformation.Attributes{Ref: p.EventBusName + "|" + p.Name, Att: map[string]string{"Arn": e.events.RuleARN(p.EventBusName, p.Name)}}, nil
+	return cloudformation.Attributes{Ref: r.Bus + "|" + r.Name, Att: map[string]string{"Arn": e.events.RuleARN(r.Bus, r.Name)}}, nil
 }
 
 type queueProperties struct {
@@ -113,6 +127,7 @@ type queueProperties struct {
 	VisibilityTimeout             *int
 	SqsManagedSseEnabled          *bool
 	RedrivePolicy                 json.RawMessage
+	RedriveAllowPolicy            json.RawMessage
 	Tags                          tags
 }
 
@@ -131,6 +146,9 @@ func (e *Environment) queue(_ context.Context, _ cloudformation.Resource, p queu
 	}
 	if p.RedrivePolicy != nil {
 		attributes["RedrivePolicy"] = string(p.RedrivePolicy)
+	}
+	if p.RedriveAllowPolicy != nil {
+		attributes["RedriveAllowPolicy"] = string(p.RedriveAllowPolicy)
 	}
 	if err := e.sqs.EnsureQueue(p.QueueName, attributes, p.Tags.values()); err != nil {
 		return cloudformation.Attributes{}, err
@@ -178,7 +196,7 @@ type tableProperties struct {
 }
 
 func (e *Environment) table(ctx context.Context, _ cloudformation.Resource, p tableProperties) (cloudformation.Attributes, error) {
-	t := dynamodb.Table{Name: p.TableName, StreamView: dynamodb.StreamView(p.StreamSpecification.StreamViewType)}
+	t := dynamodb.Table{Name: p.TableName, StreamView: dynamodb.StreamView(p.StreamSpecification.StreamViewType), Tags: p.Tags.values()}
 	if p.TimeToLiveSpecification.Enabled {
 		t.TTLAttribute = p.TimeToLiveSpecification.AttributeName
 	}
@@ -321,6 +339,22 @@ func (e *Environment) mapping(ctx context.Context, _ cloudformation.Resource, p 
 		return cloudformation.Attributes{}, err
 	}
 	return cloudformation.Attributes{Ref: id, Att: map[string]string{"Id": id}}, nil
+}
+
+type permissionProperties struct {
+	Action        string
+	FunctionName  string // or its ARN
+	Principal     string
+	SourceArn     string
+	SourceAccount string
+}
+
+func (e *Environment) permission(_ context.Context, r cloudformation.Resource, p permissionProperties) (cloudformation.Attributes, error) {
+	id := r.Stack + "-" + r.LogicalID
+	err := e.lambda.EnsurePermission(id, lambda.Permission{
+		Function: p.FunctionName, Action: p.Action, Principal: p.Principal, SourceARN: p.SourceArn, SourceAccount: p.SourceAccount,
+	})
+	return cloudformation.Attributes{Ref: id, Att: map[string]string{"Id": id}}, err
 }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }

@@ -45,10 +45,7 @@ func startLocal(t *testing.T) *local.Environment {
 	if err != nil {
 		t.Fatal(err)
 	}
-	env, err := local.Start(t.Context(), config(snapshot, t.TempDir()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	env := start(t, snapshot, t.TempDir())
 	t.Cleanup(func() {
 		if err := env.Close(); err != nil {
 			t.Error(err)
@@ -170,7 +167,9 @@ func TestAnUpdateThatIsRefusedChangesNothing(t *testing.T) {
 		"not supported":     {edited(t, trades, `"BatchSize"`, `"Topics"`), "property Topics is not supported"},
 		"does not compile":  {edited(t, trades, `"functions/trade-allocated"`, `"functions/no-such"`), "building the functions failed"},
 		"refused by Lambda": {edited(t, trades, `"MemorySize": 256`, `"MemorySize": 192`, `"BatchSize": 10`, `"BatchSize": 99999`), "BatchSize 99999"},
-		"of others":         {&snapshots.Snapshot{App: "shop", Env: "local"}, "restart to run these"},
+		"refused by SQS": {edited(t, trades, `"QueueName": "`+trades+`-allocations-dlq"`, `"RedriveAllowPolicy": {"redrivePermission": "denyAll"}, "QueueName": "`+trades+`-allocations-dlq"`,
+			`"maxReceiveCount": 5`, `"maxReceiveCount": 6`), `the RedriveAllowPolicy of queue "` + trades + `-allocations-dlq" (denyAll)`},
+		"of others": {&snapshots.Snapshot{App: "shop", Env: "local"}, "restart to run these"},
 	} {
 		changes, err := env.Update(t.Context(), c.snapshot)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !changes.None() {

@@ -45,8 +45,11 @@ func (s *Service) Operations() awswire.Operations {
 		"UntagQueue":                   awswire.Op(s.untagQueue),
 		"ListQueueTags":                awswire.Op(s.listQueueTags),
 		"ListDeadLetterSourceQueues":   awswire.Op(s.listDeadLetterSourceQueues),
-		"AddPermission":                s.permission,
-		"RemovePermission":             s.permission,
+		"AddPermission":                awswire.Op(s.addPermission),
+		"RemovePermission":             awswire.Op(s.removePermission),
+		"StartMessageMoveTask":         awswire.Op(s.startMessageMoveTask),
+		"ListMessageMoveTasks":         awswire.Op(s.listMessageMoveTasks),
+		"CancelMessageMoveTask":        awswire.Op(s.cancelMessageMoveTask),
 	}
 }
 
@@ -56,7 +59,7 @@ func (s *Service) Query() awswire.QueryService {
 	return awswire.QueryService{
 		Namespace:  "http://queue.amazonaws.com/doc/2012-11-05/",
 		Operations: s.Operations(),
-		Numbers:    []string{"DelaySeconds", "MaxNumberOfMessages", "MaxResults", "VisibilityTimeout", "WaitTimeSeconds"},
+		Numbers:    []string{"DelaySeconds", "MaxNumberOfMessages", "MaxNumberOfMessagesPerSecond", "MaxResults", "VisibilityTimeout", "WaitTimeSeconds"},
 		Lists: []awswire.List{
 			{JSON: "QueueUrls", Wire: "QueueUrl", Action: "ListQueues", Answer: true},
 			{JSON: "queueUrls", Wire: "QueueUrl", Action: "ListDeadLetterSourceQueues", Answer: true},
@@ -64,10 +67,14 @@ func (s *Service) Query() awswire.QueryService {
 			{JSON: "MessageAttributeNames", Wire: "MessageAttributeName"},
 			{JSON: "MessageSystemAttributeNames", Wire: "MessageSystemAttributeName"},
 			{JSON: "Attributes", Wire: "Attribute", Key: "Name", Value: "Value"},
+			{JSON: "MessageSystemAttributes", Wire: "MessageSystemAttribute", Key: "Name", Value: "Value"},
 			{JSON: "MessageAttributes", Wire: "MessageAttribute", Key: "Name", Value: "Value"},
 			{JSON: "tags", Wire: "Tag", Key: "Key", Value: "Value", Action: "CreateQueue"},
 			{JSON: "Tags", Wire: "Tag", Key: "Key", Value: "Value"},
 			{JSON: "TagKeys", Wire: "TagKey"},
+			{JSON: "AWSAccountIds", Wire: "AWSAccountId"},
+			{JSON: "Actions", Wire: "ActionName"},
+			{JSON: "Results", Wire: "ListMessageMoveTasksResultEntry"},
 			{JSON: "Messages", Wire: "Message"},
 			{JSON: "Entries", Wire: "{action}RequestEntry"},
 			{JSON: "Successful", Wire: "{action}ResultEntry"},
@@ -76,13 +83,11 @@ func (s *Service) Query() awswire.QueryService {
 	}
 }
 
-// permission refuses what writes a queue's policy statement by statement.
-func (s *Service) permission(context.Context, []byte) ([]byte, error) {
-	return nil, awswire.Errorf("UnsupportedOperation", "AddPermission and RemovePermission are not supported by the local environment: "+
-		"write the whole policy with SetQueueAttributes, attribute Policy")
-}
-
 type none struct{}
+
+func missing(parameter string) error {
+	return awswire.Errorf("MissingParameter", "The request must contain the parameter %s", parameter)
+}
 
 // byURL finds the queue that a queue URL names; only the URL's last part
 // counts, as clients may reach the port under another name.
@@ -101,6 +106,9 @@ func (s *Service) createQueue(_ context.Context, in *struct {
 	Attributes Attributes
 	Tags       map[string]string `json:"tags"`
 }) (*queueURL, error) {
+	if in.QueueName == "" {
+		return nil, missing("QueueName")
+	}
 	if err := s.CreateQueue(in.QueueName, in.Attributes, in.Tags); err != nil {
 		return nil, err
 	}
@@ -193,6 +201,9 @@ func (s *Service) tagQueue(_ context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	if len(in.Tags) == 0 {
+		return nil, missing("Tags")
+	}
 	return &none{}, s.changeTags(q.name, func(tags map[string]string) { maps.Copy(tags, in.Tags) })
 }
 
@@ -203,6 +214,9 @@ func (s *Service) untagQueue(_ context.Context, in *struct {
 	q, err := s.byURL(in.QueueUrl)
 	if err != nil {
 		return nil, err
+	}
+	if len(in.TagKeys) == 0 {
+		return nil, missing("TagKeys")
 	}
 	return &none{}, s.changeTags(q.name, func(tags map[string]string) {
 		for _, key := range in.TagKeys {
@@ -261,7 +275,34 @@ func (s *Service) setQueueAttributes(_ context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	if len(in.Attributes) == 0 {
+		return nil, missing("Attributes")
+	}
 	return &none{}, s.SetAttributes(q.name, in.Attributes)
+}
+
+func (s *Service) addPermission(_ context.Context, in *struct {
+	QueueUrl      string
+	Label         string
+	AWSAccountIds []string
+	Actions       []string
+}) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, s.AddPermission(q.name, in.Label, in.AWSAccountIds, in.Actions)
+}
+
+func (s *Service) removePermission(_ context.Context, in *struct {
+	QueueUrl string
+	Label    string
+}) (*none, error) {
+	q, err := s.byURL(in.QueueUrl)
+	if err != nil {
+		return nil, err
+	}
+	return &none{}, s.RemovePermission(q.name, in.Label)
 }
 
 func (s *Service) purgeQueue(_ context.Context, in *queueURL) (*none, error) {
@@ -269,28 +310,36 @@ func (s *Service) purgeQueue(_ context.Context, in *queueURL) (*none, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &none{}, q.purge()
+	return &none{}, s.Purge(q.name)
 }
 
 // outgoing is a message as a client sends it.
 type outgoing struct {
-	MessageBody       string
-	DelaySeconds      *int
-	MessageAttributes map[string]MessageAttribute
+	MessageBody             string
+	DelaySeconds            *int
+	MessageAttributes       map[string]MessageAttribute
+	MessageSystemAttributes map[string]MessageAttribute
+	MessageGroupId          *string //nolint:revive // the API's spelling
+	MessageDeduplicationId  *string //nolint:revive // the API's spelling
 }
 
 func (o outgoing) message(sender string) (*Message, error) {
-	for name, a := range o.MessageAttributes {
-		kind, _, _ := strings.Cut(a.DataType, ".")
-		text := kind == "String" || kind == "Number"
-		if !text && kind != "Binary" || text && a.StringValue == nil || !text && a.BinaryValue == nil {
-			return nil, awswire.Errorf("InvalidParameterValue", "message attribute %q: type %q needs StringValue (String, Number) or BinaryValue (Binary)", name, a.DataType)
-		}
+	if err := fifoOnly("MessageDeduplicationId", o.MessageDeduplicationId); err != nil {
+		return nil, err
 	}
-	if len(o.MessageAttributes) > 10 {
-		return nil, awswire.Errorf("InvalidParameterValue", "a message takes 10 attributes (got %d)", len(o.MessageAttributes))
+	if err := checkAttributes(o.MessageAttributes); err != nil {
+		return nil, err
 	}
-	return &Message{ID: uuid.NewString(), Body: o.MessageBody, Attributes: o.MessageAttributes, SentAt: time.Now(), SenderID: sender}, nil
+	trace, err := traceHeader(o.MessageSystemAttributes)
+	if err != nil {
+		return nil, err
+	}
+	group, err := checkGroup(o.MessageGroupId)
+	if err != nil {
+		return nil, err
+	}
+	return &Message{ID: uuid.NewString(), Body: o.MessageBody, Attributes: o.MessageAttributes, SentAt: time.Now(), SenderID: sender,
+		GroupID: group, TraceHeader: trace}, nil
 }
 
 func (o outgoing) delay(q *queue) (time.Duration, error) {
@@ -304,22 +353,21 @@ func (o outgoing) delay(q *queue) (time.Duration, error) {
 }
 
 type sentMessage struct {
-	MessageId              string
-	MD5OfMessageBody       string
-	MD5OfMessageAttributes string `json:",omitempty"`
+	MessageId                    string
+	MD5OfMessageBody             string
+	MD5OfMessageAttributes       string `json:",omitempty"`
+	MD5OfMessageSystemAttributes string `json:",omitempty"`
 }
 
 func (s *Service) sendMessage(ctx context.Context, in *struct {
-	QueueUrl          string
-	MessageBody       string
-	DelaySeconds      *int
-	MessageAttributes map[string]MessageAttribute
+	QueueUrl string
+	outgoing
 }) (*sentMessage, error) {
 	q, err := s.byURL(in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
-	results, err := s.sendAll(ctx, q, []outgoing{{in.MessageBody, in.DelaySeconds, in.MessageAttributes}})
+	results, err := s.sendAll(ctx, q, []outgoing{in.outgoing})
 	if err != nil {
 		return nil, err
 	}
@@ -339,7 +387,7 @@ func (s *Service) sendAll(ctx context.Context, q *queue, messages []outgoing) ([
 	for i, o := range messages {
 		m, err := o.message(awswire.CallerFrom(ctx).AccessKeyID)
 		if err == nil {
-			err = q.checkSize(m)
+			err = q.check(m)
 		}
 		var delay time.Duration
 		if err == nil {
@@ -354,7 +402,7 @@ func (s *Service) sendAll(ctx context.Context, q *queue, messages []outgoing) ([
 			continue
 		}
 		admitted = append(admitted, one)
-		results[i].sent = &sentMessage{m.ID, bodyMD5(m.Body), attributesMD5(m.Attributes)}
+		results[i].sent = &sentMessage{m.ID, bodyMD5(m.Body), attributesMD5(m.Attributes), attributesMD5(o.MessageSystemAttributes)}
 	}
 	if err := batch.Commit(); err != nil {
 		return nil, err
@@ -412,10 +460,8 @@ func ids[T any](entries []T, id func(T) string) []string {
 }
 
 type sendEntry struct {
-	Id                string
-	MessageBody       string
-	DelaySeconds      *int
-	MessageAttributes map[string]MessageAttribute
+	Id string
+	outgoing
 }
 
 type sentEntry struct {
@@ -442,7 +488,7 @@ func (s *Service) sendMessageBatch(ctx context.Context, in *struct {
 	messages := make([]outgoing, len(in.Entries))
 	total := 0
 	for i, e := range in.Entries {
-		messages[i] = outgoing{e.MessageBody, e.DelaySeconds, e.MessageAttributes}
+		messages[i] = e.outgoing
 		total += (&Message{Body: e.MessageBody, Attributes: e.MessageAttributes}).size()
 	}
 	if total > 1<<20 {
@@ -486,9 +532,13 @@ func (s *Service) receiveMessage(ctx context.Context, in *struct {
 	AttributeNames              []string
 	MessageSystemAttributeNames []string
 	MessageAttributeNames       []string
+	ReceiveRequestAttemptId     *string
 }) (*receiveOutput, error) {
 	q, err := s.byURL(in.QueueUrl)
 	if err != nil {
+		return nil, err
+	}
+	if err := fifoOnly("ReceiveRequestAttemptId", in.ReceiveRequestAttemptId); err != nil {
 		return nil, err
 	}
 	q.mu.Lock()

@@ -1,7 +1,6 @@
 package sqs
 
 import (
-	"encoding/json"
 	"fmt"
 	"strconv"
 	"time"
@@ -33,13 +32,8 @@ type settings struct {
 	wait       time.Duration
 	maxBytes   int
 	redrive    *redrive
+	allow      *redriveAllow // nil: any queue may use this one as its DLQ
 	policy     *policy.Policy
-}
-
-// redrive says where a message goes that was received too often.
-type redrive struct {
-	target      string // the DLQ's ARN
-	maxReceives int
 }
 
 // settings checks attributes against the ranges that SQS documents.
@@ -60,10 +54,10 @@ func (a Attributes) settings() (settings, error) {
 			s.maxBytes, err = a.integer(name, 1024, 1<<20)
 		case "RedrivePolicy":
 			s.redrive, err = parseRedrive(value)
+		case "RedriveAllowPolicy":
+			s.allow, err = parseRedriveAllow(value)
 		case "Policy":
-			if s.policy, err = policy.Parse([]byte(value)); err != nil {
-				err = awswire.Errorf("InvalidAttributeValue", "Policy: %v", err)
-			}
+			s.policy, err = parsePolicy(value)
 		case "SqsManagedSseEnabled":
 			if value != "true" && value != "false" {
 				err = awswire.Errorf("InvalidAttributeValue", "SqsManagedSseEnabled: want true or false (got %q)", value)
@@ -89,25 +83,6 @@ func (a Attributes) integer(name string, least, most int) (int, error) {
 func (a Attributes) seconds(name string, least, most int) (time.Duration, error) {
 	n, err := a.integer(name, least, most)
 	return time.Duration(n) * time.Second, err
-}
-
-func parseRedrive(value string) (*redrive, error) {
-	var p struct {
-		Target      string          `json:"deadLetterTargetArn"`
-		MaxReceives json.RawMessage `json:"maxReceiveCount"` // a number, or one in quotes
-	}
-	if err := json.Unmarshal([]byte(value), &p); err != nil {
-		return nil, awswire.Errorf("InvalidAttributeValue", "RedrivePolicy: %v", err)
-	}
-	text := string(p.MaxReceives)
-	if unquoted, err := strconv.Unquote(text); err == nil {
-		text = unquoted
-	}
-	n, err := strconv.Atoi(text)
-	if err != nil || n < 1 || n > 1000 || p.Target == "" {
-		return nil, awswire.Errorf("InvalidAttributeValue", "RedrivePolicy: want deadLetterTargetArn, and maxReceiveCount from 1 to 1000 (got %s)", value)
-	}
-	return &redrive{p.Target, n}, nil
 }
 
 // counts are the figures among a queue's attributes that change by themselves.

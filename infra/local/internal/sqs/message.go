@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,6 +28,12 @@ type Message struct {
 	// DeadLetterSource is the ARN of the queue that gave it up; empty in any
 	// queue but a DLQ.
 	DeadLetterSource string
+	// GroupID is the tenant that the message belongs to, as its sender said
+	// (MessageGroupId). It is handed on to consumers. On AWS it also keeps one
+	// tenant's backlog from delaying the others' messages ("Amazon SQS fair
+	// queues"); here messages come in the order of their sending regardless.
+	GroupID     string
+	TraceHeader string // the system attribute AWSTraceHeader
 }
 
 // MessageAttribute is one of a message's own attributes. DataType is String,
@@ -62,39 +69,49 @@ func (m *Message) encode() ([]byte, error) {
 		}
 	}
 	out := make([]byte, 0, 32+len(m.ID)+len(m.SenderID)+len(m.DeadLetterSource)+len(attributes)+len(m.Body))
-	out = append(out, 1)
+	out = append(out, messageVersion)
 	out = binary.AppendVarint(out, m.SentAt.UnixMilli())
-	for _, s := range []string{m.ID, m.SenderID, m.DeadLetterSource, string(attributes), m.Body} {
+	for _, s := range []string{m.ID, m.SenderID, m.DeadLetterSource, m.GroupID, m.TraceHeader, string(attributes), m.Body} {
 		out = binary.AppendUvarint(out, uint64(len(s)))
 		out = append(out, s...)
 	}
 	return out, nil
 }
 
+// messageVersion is the first byte of a stored message. Version 1 had neither
+// GroupID nor TraceHeader.
+const messageVersion = 2
+
 var errDamaged = errors.New("sqs: a message in the store is damaged")
 
 func decodeMessage(data []byte) (*Message, error) {
-	if len(data) == 0 || data[0] != 1 {
+	if len(data) == 0 || data[0] < 1 || data[0] > messageVersion {
 		return nil, errDamaged
 	}
+	version := data[0]
 	data = data[1:]
 	sent, n := binary.Varint(data)
 	if n <= 0 {
 		return nil, errDamaged
 	}
 	data = data[n:]
-	var fields [5]string
-	for i := range fields {
+	m := &Message{}
+	var attributes string
+	fields := []*string{&m.ID, &m.SenderID, &m.DeadLetterSource, &m.GroupID, &m.TraceHeader, &attributes, &m.Body}
+	if version == 1 {
+		fields = []*string{&m.ID, &m.SenderID, &m.DeadLetterSource, &attributes, &m.Body}
+	}
+	for _, field := range fields {
 		length, n := binary.Uvarint(data)
 		if n <= 0 || uint64(len(data)-n) < length {
 			return nil, errDamaged
 		}
-		fields[i] = string(data[n : n+int(length)])
+		*field = string(data[n : n+int(length)])
 		data = data[n+int(length):]
 	}
-	m := &Message{ID: fields[0], SenderID: fields[1], DeadLetterSource: fields[2], Body: fields[4], SentAt: time.UnixMilli(sent)}
-	if fields[3] != "" {
-		if err := json.Unmarshal([]byte(fields[3]), &m.Attributes); err != nil {
+	m.SentAt = time.UnixMilli(sent)
+	if attributes != "" {
+		if err := json.Unmarshal([]byte(attributes), &m.Attributes); err != nil {
 			return nil, fmt.Errorf("%w: %w", errDamaged, err)
 		}
 	}
@@ -155,32 +172,39 @@ func (r Received) SystemAttributes() map[string]string {
 		"ApproximateReceiveCount":          strconv.Itoa(r.ReceiveCount),
 		"ApproximateFirstReceiveTimestamp": strconv.FormatInt(r.FirstReceived.UnixMilli(), 10),
 	}
-	if r.DeadLetterSource != "" {
-		out["DeadLetterQueueSourceArn"] = r.DeadLetterSource
+	for name, value := range map[string]string{
+		"DeadLetterQueueSourceArn": r.DeadLetterSource, "MessageGroupId": r.GroupID, "AWSTraceHeader": r.TraceHeader,
+	} {
+		if value != "" {
+			out[name] = value
+		}
 	}
 	return out
 }
 
-// receipt is what a receipt handle says: which message, and which receive of
-// it.
+// receipt is what a receipt handle says: which message of which queue, and
+// which receive of it.
 type receipt struct {
+	queue    string
 	seq      uint64
 	receives int
 }
 
 func (r receipt) handle() string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "penstock %d %d", r.seq, r.receives))
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "penstock %s %d %d", r.queue, r.seq, r.receives))
 }
 
-func parseReceipt(handle string) (receipt, error) {
+// parseReceipt reads a handle that the queue gave out.
+func (q *queue) parseReceipt(handle string) (receipt, error) {
 	text, err := base64.RawURLEncoding.DecodeString(handle)
 	parts := strings.Split(string(text), " ")
-	if err == nil && len(parts) == 3 && parts[0] == "penstock" {
-		seq, err1 := strconv.ParseUint(parts[1], 10, 64)
-		receives, err2 := strconv.Atoi(parts[2])
+	if err == nil && len(parts) == 4 && parts[0] == "penstock" && parts[1] == q.name {
+		seq, err1 := strconv.ParseUint(parts[2], 10, 64)
+		receives, err2 := strconv.Atoi(parts[3])
 		if err1 == nil && err2 == nil {
-			return receipt{seq, receives}, nil
+			return receipt{q.name, seq, receives}, nil
 		}
 	}
-	return receipt{}, awswire.Errorf("ReceiptHandleIsInvalid", "The input receipt handle %q is not a valid receipt handle", handle)
+	return receipt{}, &awswire.Error{Code: "ReceiptHandleIsInvalid", Status: http.StatusNotFound,
+		Message: fmt.Sprintf("The input receipt handle %q is not a valid receipt handle of queue %q", handle, q.name)}
 }

@@ -4,6 +4,9 @@ import (
 	"container/heap"
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,6 +18,10 @@ import (
 // maxInFlight is how many messages of a standard queue may be received and not
 // yet deleted ("Amazon SQS message quotas").
 const maxInFlight = 120_000
+
+// maxVisibility is for how long one receive may hide a message, in all
+// ("ChangeMessageVisibility", Amazon SQS API reference).
+const maxVisibility = 12 * time.Hour
 
 // queue is one queue. What it keeps in memory for a message is small; bodies
 // stay in the store.
@@ -31,6 +38,7 @@ type queue struct {
 	hidden   hidden   // in flight or delayed, by the time they become visible
 	inFlight int
 	delayed  int
+	cleared  int           // how often the queue was cleared
 	arrived  chan struct{} // closed and replaced when a message becomes visible by an act of somebody
 }
 
@@ -39,6 +47,7 @@ type entry struct {
 	visibleAt     time.Time
 	sentAt        time.Time
 	firstReceived time.Time
+	lastReceived  time.Time
 	receives      int
 	state         state
 }
@@ -52,8 +61,12 @@ const (
 )
 
 func newQueue(s *Service, saved savedQueue, settings settings) *queue {
-	return &queue{service: s, name: saved.Name, saved: saved, settings: settings,
+	q := &queue{service: s, name: saved.Name, saved: saved, settings: settings,
 		messages: map[uint64]*entry{}, arrived: make(chan struct{})}
+	// Numbers begin behind those of any queue of this name before, so that a
+	// receipt handle never comes to stand for another message.
+	q.nextSeq.Store(uint64(time.Now().UnixMicro()))
+	return q
 }
 
 func (q *queue) config() savedQueue {
@@ -103,7 +116,7 @@ func (q *queue) load() error {
 			return err
 		}
 		seq := e.Key.LastUint()
-		q.nextSeq.Store(seq + 1)
+		q.nextSeq.Store(max(q.nextSeq.Load(), seq+1))
 		q.messages[seq] = m
 		q.place(seq, m, now)
 	}
@@ -156,6 +169,13 @@ func (q *queue) wakeReceivers() {
 	q.arrived = make(chan struct{})
 }
 
+// wake is wakeReceivers for a caller that does not hold mu.
+func (q *queue) wake() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wakeReceivers()
+}
+
 // sending is a message on its way into a queue: prepared, then made durable
 // together with others, then admitted.
 type sending struct {
@@ -204,6 +224,9 @@ func (q *queue) receive(ctx context.Context, limits receiveLimits, visibility, w
 	defer deadline.Stop()
 	for {
 		out, arrived, next, err := q.take(limits, visibility)
+		if errors.Is(err, errTooManyInFlight) && wait > 0 {
+			err = nil // a long poll waits instead ("Amazon SQS message quotas")
+		}
 		if err != nil || len(out) > 0 || wait <= 0 {
 			return out, err
 		}
@@ -234,16 +257,16 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 	q.mu.Lock()
 	q.reveal(now)
 	arrived = q.arrived
+	if len(q.hidden) > 0 {
+		next = q.hidden[0].at
+	}
 	if len(q.ready) == 0 {
-		if len(q.hidden) > 0 {
-			next = q.hidden[0].at
-		}
 		q.mu.Unlock()
 		return nil, arrived, next, nil
 	}
 	if q.inFlight >= maxInFlight {
 		q.mu.Unlock()
-		return nil, nil, next, awswire.Errorf("OverLimit", "queue %q has %d messages in flight, the most that SQS allows: delete some", q.name, maxInFlight)
+		return nil, arrived, next, errTooManyInFlight
 	}
 	batch := q.service.store.NewBatch()
 	var (
@@ -261,22 +284,20 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 			used++
 			continue // the sweep removes it
 		}
-		if len(out) == limits.messages {
+		if len(out) == limits.messages || q.inFlight >= maxInFlight {
 			break
 		}
-		data, found, getErr := q.service.store.Get(q.messageKey(seq))
-		if getErr == nil && !found {
-			getErr = errDamaged
-		}
-		var message *Message
-		if getErr == nil {
-			message, getErr = decodeMessage(data)
-		}
-		if getErr != nil {
+		message, readErr := q.read(seq)
+		if readErr != nil {
 			q.ready = q.ready[used:]
 			q.mu.Unlock()
 			batch.Discard()
-			return nil, nil, next, getErr
+			return nil, nil, next, readErr
+		}
+		if message == nil {
+			delete(q.messages, seq)
+			used++
+			continue
 		}
 		if dlq.queue != nil && m.receives >= dlq.maxReceives {
 			message.DeadLetterSource = q.service.ARN(q.name)
@@ -304,12 +325,13 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 		if m.firstReceived.IsZero() {
 			m.firstReceived = now
 		}
+		m.lastReceived = now
 		m.visibleAt = now.Add(visibility)
 		m.state = inFlight
 		q.inFlight++
 		heap.Push(&q.hidden, wake{m.visibleAt, seq})
 		batch.Set(q.stateKey(seq), m.encode())
-		out = append(out, Received{message, receipt{seq, m.receives}.handle(), m.receives, m.firstReceived})
+		out = append(out, Received{message, receipt{q.name, seq, m.receives}.handle(), m.receives, m.firstReceived})
 	}
 	q.ready = q.ready[used:]
 	q.mu.Unlock()
@@ -318,6 +340,20 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 	}
 	admit(dead)
 	return out, arrived, next, nil
+}
+
+// errTooManyInFlight refuses a receive from a queue that is at maxInFlight.
+var errTooManyInFlight = &awswire.Error{Code: "OverLimit", Status: http.StatusForbidden,
+	Message: fmt.Sprintf("the queue has %d messages in flight, the most that SQS allows: delete some", maxInFlight)}
+
+// read returns a message from the store; nil if the queue was cleared while the
+// message was on its way into it.
+func (q *queue) read(seq uint64) (*Message, error) {
+	data, found, err := q.service.store.Get(q.messageKey(seq))
+	if err != nil || !found {
+		return nil, err
+	}
+	return decodeMessage(data)
 }
 
 // deadLetter is where messages go that were received too often; queue is nil
@@ -350,8 +386,11 @@ func (q *queue) remove(handles []string) ([]error, error) {
 	errs := make([]error, len(handles))
 	batch := q.service.store.NewBatch()
 	q.mu.Lock()
+	if q.inFlight >= maxInFlight {
+		defer q.wake() // long polls wait for this
+	}
 	for i, handle := range handles {
-		r, err := parseReceipt(handle)
+		r, err := q.parseReceipt(handle)
 		if err != nil {
 			errs[i] = err
 			continue
@@ -372,7 +411,7 @@ func (q *queue) remove(handles []string) ([]error, error) {
 // changeVisibility hides a message in flight for so long from now on; 0 gives
 // it back at once.
 func (q *queue) changeVisibility(handle string, visibility time.Duration) error {
-	r, err := parseReceipt(handle)
+	r, err := q.parseReceipt(handle)
 	if err != nil {
 		return err
 	}
@@ -380,10 +419,19 @@ func (q *queue) changeVisibility(handle string, visibility time.Duration) error 
 	now := time.Now()
 	q.reveal(now)
 	m, ok := q.messages[r.seq]
-	if !ok || m.state != inFlight || m.receives != r.receives {
+	if !ok {
+		q.mu.Unlock()
+		return awswire.Errorf("InvalidParameterValue", "Value %s for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available for visibility timeout change", handle)
+	}
+	if m.state != inFlight || m.receives != r.receives {
 		q.mu.Unlock()
 		return &awswire.Error{Code: "MessageNotInflight", QueryCode: "AWS.SimpleQueueService.MessageNotInflight",
 			Message: "The message referred to isn't in flight"}
+	}
+	if now.Add(visibility).Sub(m.lastReceived) > maxVisibility {
+		q.mu.Unlock()
+		return awswire.Errorf("InvalidParameterValue", "Value %d for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [%d seconds]",
+			int(visibility/time.Second), int(maxVisibility/time.Second))
 	}
 	q.count(m.state, -1)
 	m.visibleAt = now.Add(visibility)
@@ -416,13 +464,6 @@ func (q *queue) expire() error {
 	return batch.Commit()
 }
 
-// purge removes every message.
-func (q *queue) purge() error {
-	batch := q.service.store.NewBatch()
-	q.clear(batch)
-	return batch.Commit()
-}
-
 // clear empties the queue in memory and adds the same to a batch.
 func (q *queue) clear(b *store.Batch) {
 	q.mu.Lock()
@@ -431,6 +472,7 @@ func (q *queue) clear(b *store.Batch) {
 		b.DeleteRange(key, key.After())
 	}
 	clear(q.messages)
+	q.cleared++
 	q.ready, q.hidden, q.inFlight, q.delayed = nil, nil, 0, 0
 }
 
@@ -438,27 +480,33 @@ func (q *queue) clear(b *store.Batch) {
 // as SQS reports them; 0 is never.
 func (m *entry) encode() []byte {
 	out := make([]byte, 0, 40)
-	for _, t := range []time.Time{m.visibleAt, m.sentAt, m.firstReceived} {
-		ms := int64(0)
-		if !t.IsZero() {
-			ms = t.UnixMilli()
-		}
-		out = binary.AppendVarint(out, ms)
+	for _, v := range []int64{millis(m.visibleAt), millis(m.sentAt), millis(m.firstReceived), int64(m.receives), millis(m.lastReceived)} {
+		out = binary.AppendVarint(out, v)
 	}
-	return binary.AppendVarint(out, int64(m.receives))
+	return out
+}
+
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
 }
 
 func decodeState(data []byte) (*entry, error) {
-	var fields [4]int64
+	var fields [5]int64
 	for i := range fields {
 		v, n := binary.Varint(data)
+		if n == 0 && i == 4 {
+			break // as it was written before lastReceived was kept
+		}
 		if n <= 0 {
 			return nil, errDamaged
 		}
 		fields[i], data = v, data[n:]
 	}
 	m := &entry{receives: int(fields[3])}
-	for i, t := range []*time.Time{&m.visibleAt, &m.sentAt, &m.firstReceived} {
+	for i, t := range map[int]*time.Time{0: &m.visibleAt, 1: &m.sentAt, 2: &m.firstReceived, 4: &m.lastReceived} {
 		if fields[i] != 0 {
 			*t = time.UnixMilli(fields[i])
 		}
@@ -466,7 +514,8 @@ func decodeState(data []byte) (*entry, error) {
 	return m, nil
 }
 
-// hidden is a heap of the times at which messages become visible.
+// hidden is a heap of the times at which messages become visible, the oldest
+// message first among equals.
 type hidden []wake
 
 type wake struct {
@@ -474,10 +523,15 @@ type wake struct {
 	seq uint64
 }
 
-func (h hidden) Len() int           { return len(h) }
-func (h hidden) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
-func (h hidden) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *hidden) Push(x any)        { *h = append(*h, x.(wake)) }
+func (h hidden) Len() int { return len(h) }
+func (h hidden) Less(i, j int) bool {
+	if c := h[i].at.Compare(h[j].at); c != 0 {
+		return c < 0
+	}
+	return h[i].seq < h[j].seq
+}
+func (h hidden) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *hidden) Push(x any)   { *h = append(*h, x.(wake)) }
 func (h *hidden) Pop() any {
 	old := *h
 	last := old[len(old)-1]

@@ -160,6 +160,24 @@ func TestLongPollingWakesWhenAMessageArrives(t *testing.T) {
 	})
 }
 
+func TestLongPollingGoesOnWhenAllThatWasVisibleIsADeadLetter(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *Service) {
+		q, dlq := deadLetters(t, s, "q")
+		send(t, s, q, "poison")
+		want(t, receive(t, q, 0), "poison")
+		results, err := s.sendAll(t.Context(), q, []outgoing{{MessageBody: "later", DelaySeconds: new(5)}})
+		if err != nil || results[0].err != nil {
+			t.Fatal(err, results)
+		}
+		start := time.Now()
+		want(t, receive(t, q, 20*time.Second), "later")
+		if waited := time.Since(start); waited != 5*time.Second {
+			t.Fatalf("received after %v", waited)
+		}
+		want(t, receive(t, dlq, 0), "poison")
+	})
+}
+
 func TestADelayedMessageIsNotVisibleBeforeItsTime(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Service) {
 		q := ensure(t, s, "q", Attributes{"DelaySeconds": "10"})

@@ -60,7 +60,7 @@ func (s *Service) prepareFromService(batch *store.Batch, principal string, out O
 	if !allowed {
 		return sending{}, awswire.Errorf("AccessDenied", "%s may not sqs:SendMessage to %s for %s: the queue's policy does not allow it", principal, out.QueueARN, out.SourceARN)
 	}
-	if err := q.checkSize(m); err != nil {
+	if err := q.check(m); err != nil {
 		return sending{}, err
 	}
 	return q.prepare(batch, m, q.delay())
@@ -72,8 +72,9 @@ func (q *queue) delay() time.Duration {
 	return q.settings.delay
 }
 
-// checkSize refuses a message that is empty or larger than the queue takes.
-func (q *queue) checkSize(m *Message) error {
+// check refuses a message that is empty, larger than the queue takes, or has
+// characters that SQS does not take.
+func (q *queue) check(m *Message) error {
 	q.mu.Lock()
 	most := q.settings.maxBytes
 	q.mu.Unlock()
@@ -83,5 +84,5 @@ func (q *queue) checkSize(m *Message) error {
 	if n := m.size(); n > most {
 		return awswire.Errorf("InvalidParameterValue", "One or more parameters are invalid. Reason: Message must be shorter than %d bytes (got %d)", most, n)
 	}
-	return nil
+	return checkText("MessageBody", m.Body)
 }

@@ -1,6 +1,7 @@
 // Package sqs is Amazon SQS for standard queues, as the local environment runs
 // it: at-least-once delivery, visibility, delay, long polling, redrive to a
-// dead-letter queue, retention and queue policies.
+// dead-letter queue and back, retention and queue policies. Two things are not
+// in it, and are refused by name: FIFO queues and customer keys (KMS).
 //
 // A message's body lies in the store from the moment that its sending is
 // acknowledged. What a queue needs to find its way (which message is visible
@@ -17,11 +18,13 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/http"
 	"regexp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/policy"
@@ -45,14 +48,19 @@ type Service struct {
 	store  *store.Store
 	stop   chan struct{}
 
-	mu     sync.RWMutex
-	queues map[string]*queue
+	background sync.WaitGroup
+
+	mu      sync.RWMutex
+	queues  map[string]*queue
+	deleted map[string]time.Time   // when queues were deleted, by name
+	moves   map[string][]*moveTask // by source, the oldest first
 }
 
 // New returns the service with the queues and messages that the store holds.
 // Close ends its background work.
 func New(st *store.Store, config Config) (*Service, error) {
-	s := &Service{config: config, store: st, queues: map[string]*queue{}, stop: make(chan struct{})}
+	s := &Service{config: config, store: st, stop: make(chan struct{}),
+		queues: map[string]*queue{}, deleted: map[string]time.Time{}, moves: map[string][]*moveTask{}}
 	for entry, err := range st.Scan(store.Prefix(configKey())) {
 		if err != nil {
 			return nil, err
@@ -71,12 +79,19 @@ func New(st *store.Store, config Config) (*Service, error) {
 		}
 		s.queues[saved.Name] = q
 	}
-	go s.sweep()
+	if err := s.loadMoves(); err != nil {
+		return nil, err
+	}
+	s.background.Go(s.sweep)
 	return s, nil
 }
 
-// Close ends the service's background work. It does not close the store.
-func (s *Service) Close() { close(s.stop) }
+// Close ends the service's background work, and returns when it has ended. It
+// does not close the store.
+func (s *Service) Close() {
+	close(s.stop)
+	s.background.Wait()
+}
 
 // sweepInterval is how often messages past their queue's retention are
 // removed.
@@ -106,14 +121,20 @@ type savedQueue struct {
 	Tags       map[string]string
 	CreatedAt  time.Time
 	ModifiedAt time.Time
+	PurgedAt   time.Time
 }
 
 func configKey() store.Key { return store.NewKey("sqs.queue") }
 
 var validName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 
-// CreateQueue makes a queue. Asked for one that exists with the same
-// attributes it changes nothing; with others it fails ("CreateQueue", Amazon
+// deletedFor is how long the name of a deleted queue is not free ("CreateQueue",
+// Amazon SQS API reference).
+const deletedFor = 60 * time.Second
+
+// CreateQueue makes a queue. Asked for one that exists it changes nothing, if
+// the attributes given are those that it has; else it fails. A name is free a
+// minute after its queue was deleted, or after a restart ("CreateQueue", Amazon
 // SQS API reference).
 func (s *Service) CreateQueue(name string, attributes Attributes, tags map[string]string) error {
 	return s.put(name, attributes, tags, false)
@@ -139,24 +160,44 @@ func (s *Service) put(name string, attributes Attributes, tags map[string]string
 	if err != nil {
 		return err
 	}
+	if err := checkTags(name, tags); err != nil {
+		return err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	saved := savedQueue{name, full, tags, now, now}
+	saved := savedQueue{Name: name, Attributes: full, Tags: tags, CreatedAt: now, ModifiedAt: now}
 	existing := s.queues[name]
-	if existing != nil {
-		if policy, ok := existing.config().Attributes["Policy"]; ok && update && full["Policy"] == "" {
+	switch {
+	case existing == nil && !update:
+		if at, ok := s.deleted[name]; ok && now.Sub(at) < deletedFor {
+			return &awswire.Error{Code: "QueueDeletedRecently", QueryCode: "AWS.SimpleQueueService.QueueDeletedRecently",
+				Message: fmt.Sprintf("queue %q was deleted %v ago: you must wait %v after deleting a queue before you can create another with the same name", name, now.Sub(at).Round(time.Second), deletedFor)}
+		}
+	case existing != nil && !update:
+		has := existing.config().Attributes
+		for attribute, value := range attributes {
+			if has[attribute] != value {
+				return &awswire.Error{Code: "QueueNameExists", QueryCode: "QueueAlreadyExists",
+					Message: fmt.Sprintf("A queue named %q already exists with different attributes: its %s is %q (got %q)", name, attribute, has[attribute], value)}
+			}
+		}
+		return nil
+	case existing != nil:
+		is := existing.config()
+		if policy, ok := is.Attributes["Policy"]; ok && full["Policy"] == "" {
 			full["Policy"] = policy
 			settings.policy = existing.policy()
 		}
-		if maps.Equal(existing.config().Attributes, full) && (!update || maps.Equal(existing.config().Tags, tags)) {
+		if maps.Equal(is.Attributes, full) && maps.Equal(is.Tags, tags) {
 			return nil
 		}
-		if !update {
-			return &awswire.Error{Code: "QueueNameExists", QueryCode: "QueueAlreadyExists",
-				Message: fmt.Sprintf("A queue named %q already exists with different attributes", name)}
+		saved.CreatedAt, saved.PurgedAt = is.CreatedAt, is.PurgedAt
+	}
+	if existing == nil || existing.config().Attributes["RedrivePolicy"] != full["RedrivePolicy"] {
+		if err := s.checkRedrive(name, settings.redrive); err != nil {
+			return err
 		}
-		saved.CreatedAt = existing.config().CreatedAt
 	}
 	if err := s.save(saved); err != nil {
 		return err
@@ -170,17 +211,41 @@ func (s *Service) put(name string, attributes Attributes, tags map[string]string
 }
 
 func (s *Service) save(saved savedQueue) error {
-	value, err := json.Marshal(saved)
-	if err != nil {
+	b := s.store.NewBatch()
+	if err := saved.put(b); err != nil {
+		b.Discard()
 		return err
 	}
-	b := s.store.NewBatch()
-	b.Set(configKey().String(saved.Name), value)
 	return b.Commit()
 }
 
-// SetAttributes changes some of a queue's attributes.
+// put adds the configuration to a batch.
+func (q savedQueue) put(b *store.Batch) error {
+	value, err := json.Marshal(q)
+	if err != nil {
+		return err
+	}
+	b.Set(configKey().String(q.Name), value)
+	return nil
+}
+
+// SetAttributes changes some of a queue's attributes. An empty Policy,
+// RedrivePolicy or RedriveAllowPolicy removes it.
 func (s *Service) SetAttributes(name string, changes Attributes) error {
+	return s.editAttributes(name, func(a Attributes) error {
+		for k, v := range changes {
+			if v == "" && (k == "Policy" || k == "RedrivePolicy" || k == "RedriveAllowPolicy") {
+				delete(a, k)
+				continue
+			}
+			a[k] = v
+		}
+		return nil
+	})
+}
+
+// editAttributes makes a queue's attributes what edit makes of them.
+func (s *Service) editAttributes(name string, edit func(Attributes) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	q, ok := s.queues[name]
@@ -188,17 +253,19 @@ func (s *Service) SetAttributes(name string, changes Attributes) error {
 		return noSuchQueue(name)
 	}
 	saved := q.config()
+	before := saved.Attributes["RedrivePolicy"]
 	saved.Attributes = maps.Clone(saved.Attributes)
-	for k, v := range changes {
-		if v == "" && (k == "Policy" || k == "RedrivePolicy") {
-			delete(saved.Attributes, k)
-			continue
-		}
-		saved.Attributes[k] = v
+	if err := edit(saved.Attributes); err != nil {
+		return err
 	}
 	settings, err := saved.Attributes.settings()
 	if err != nil {
 		return err
+	}
+	if saved.Attributes["RedrivePolicy"] != before {
+		if err := s.checkRedrive(name, settings.redrive); err != nil {
+			return err
+		}
 	}
 	saved.ModifiedAt = time.Now()
 	if err := s.save(saved); err != nil {
@@ -208,8 +275,30 @@ func (s *Service) SetAttributes(name string, changes Attributes) error {
 	return nil
 }
 
-// maxTags is how many tags a queue takes ("Amazon SQS queue quotas").
-const maxTags = 50
+// maxTags is how many tags a queue takes ("Amazon SQS queue quotas"), and the
+// others are how many characters a tag has ("Amazon SQS cost allocation tags").
+const (
+	maxTags     = 50
+	maxTagKey   = 128
+	maxTagValue = 256
+)
+
+func checkTags(name string, tags map[string]string) error {
+	if len(tags) > maxTags {
+		return awswire.Errorf("InvalidParameterValue", "queue %q: a queue takes %d tags (it would have %d)", name, maxTags, len(tags))
+	}
+	for key, value := range tags {
+		switch {
+		case key == "" || utf8.RuneCountInString(key) > maxTagKey:
+			return awswire.Errorf("InvalidParameterValue", "queue %q: tag key %q: want 1 to %d characters", name, key, maxTagKey)
+		case strings.HasPrefix(strings.ToLower(key), "aws:"):
+			return awswire.Errorf("InvalidParameterValue", "queue %q: tag key %q: the prefix aws: is reserved", name, key)
+		case utf8.RuneCountInString(value) > maxTagValue:
+			return awswire.Errorf("InvalidParameterValue", "queue %q: tag %q: want a value of at most %d characters", name, key, maxTagValue)
+		}
+	}
+	return nil
+}
 
 // changeTags replaces a queue's tags by what edit makes of them.
 func (s *Service) changeTags(name string, edit func(map[string]string)) error {
@@ -225,8 +314,8 @@ func (s *Service) changeTags(name string, edit func(map[string]string)) error {
 		tags = map[string]string{}
 	}
 	edit(tags)
-	if len(tags) > maxTags {
-		return awswire.Errorf("InvalidParameterValue", "queue %q: a queue takes %d tags (it would have %d)", name, maxTags, len(tags))
+	if err := checkTags(name, tags); err != nil {
+		return err
 	}
 	saved.Tags = tags
 	if err := s.save(saved); err != nil {
@@ -236,7 +325,39 @@ func (s *Service) changeTags(name string, edit func(map[string]string)) error {
 	return nil
 }
 
-// DeleteQueue removes a queue and its messages.
+// purgeInterval is how long after a purge the next one may be ("PurgeQueue",
+// Amazon SQS API reference).
+const purgeInterval = 60 * time.Second
+
+// Purge removes every message of a queue, once a minute at most.
+func (s *Service) Purge(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	q, ok := s.queues[name]
+	if !ok {
+		return noSuchQueue(name)
+	}
+	saved := q.config()
+	if time.Since(saved.PurgedAt) < purgeInterval {
+		return &awswire.Error{Code: "PurgeQueueInProgress", QueryCode: "AWS.SimpleQueueService.PurgeQueueInProgress", Status: http.StatusForbidden,
+			Message: fmt.Sprintf("Only one PurgeQueue operation on %s is allowed every %d seconds", name, int(purgeInterval/time.Second))}
+	}
+	saved.PurgedAt = time.Now()
+	b := s.store.NewBatch()
+	if err := saved.put(b); err != nil {
+		b.Discard()
+		return err
+	}
+	q.clear(b)
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	q.tag(saved)
+	return nil
+}
+
+// DeleteQueue removes a queue, its messages, and what is known of its move
+// tasks.
 func (s *Service) DeleteQueue(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,11 +367,15 @@ func (s *Service) DeleteQueue(name string) error {
 	}
 	b := s.store.NewBatch()
 	b.Delete(configKey().String(name))
+	moves := store.NewKey("sqs.move").String(name)
+	b.DeleteRange(moves, moves.After())
 	q.clear(b)
 	if err := b.Commit(); err != nil {
 		return err
 	}
 	delete(s.queues, name)
+	delete(s.moves, name)
+	s.deleted[name] = time.Now()
 	return nil
 }
 
@@ -273,11 +398,23 @@ func (s *Service) find(name string) (*queue, error) {
 
 // findARN finds a queue of this account and region by its ARN.
 func (s *Service) findARN(arn string) (*queue, error) {
-	name, ok := strings.CutPrefix(arn, s.ARN(""))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	q, ok := s.lookup(arn)
 	if !ok {
 		return nil, noSuchQueue(arn)
 	}
-	return s.find(name)
+	return q, nil
+}
+
+// lookup is findARN for a caller that holds mu.
+func (s *Service) lookup(arn string) (*queue, bool) {
+	name, ok := strings.CutPrefix(arn, s.ARN(""))
+	if !ok {
+		return nil, false
+	}
+	q, ok := s.queues[name]
+	return q, ok
 }
 
 func noSuchQueue(name string) error {
