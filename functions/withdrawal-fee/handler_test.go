@@ -21,6 +21,7 @@ import (
 	"github.com/penstock-dev/penstock/functions/handler"
 	"github.com/penstock-dev/penstock/functions/handler/handlertest"
 	"github.com/penstock-dev/penstock/functions/handler/secrets"
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 )
 
 const queue = "penstock-test-withdrawal-fee-withdrawals"
@@ -71,7 +72,7 @@ func invoke(t *testing.T, db *database, batch ...events.Event) []string {
 	t.Helper()
 	t.Setenv("PENSTOCK_FUNCTION", "withdrawal-fee")
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "penstock-test-withdrawal-fee")
-	f, err := newFees(db, vault{coreToken: "t0ken"}, environment)
+	f, err := newFees(db, vault{coreToken: secretstest.Value("core")}, environment)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestAWithdrawalIsChargedInOneTransaction(t *testing.T) {
 		t.Errorf("fee is %v", fee.Item)
 	}
 
-	if got, want := value(t, fee.Item, "signature"), signature("t0ken", "ACC-1001", value(t, fee.Item, "id"), "1.25", "EUR"); got != want {
+	if got, want := value(t, fee.Item, "signature"), signature(secretstest.Value("core"), "ACC-1001", value(t, fee.Item, "id"), "1.25", "EUR"); got != want {
 		t.Errorf("signature is %s, want %s", got, want)
 	}
 

@@ -25,6 +25,7 @@ import (
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/outboxdynamo"
 	"github.com/penstock-dev/penstock/events/savings"
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/infra/local"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
@@ -60,6 +61,18 @@ func runEnvironment(dir string) error {
 
 const root = "../.."
 
+// start starts an environment in dir, whose logs are searched for secrets at the
+// test's end. The caller closes it.
+func start(t *testing.T, snapshot *snapshots.Snapshot, dir string) *local.Environment {
+	t.Helper()
+	secretstest.SearchAtEnd(t, filepath.Join(dir, "logs"))
+	env, err := local.Start(t.Context(), config(snapshot, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
 func config(snapshot *snapshots.Snapshot, dir string) local.Config {
 	return local.Config{Snapshot: snapshot, Root: root, DataDir: dir, Account: "000000000000", Region: "us-east-1", Logger: slog.New(slog.DiscardHandler)}
 }
@@ -87,7 +100,7 @@ func awsConfig(endpoint string) aws.Config {
 func createToken(t *testing.T, endpoint string) {
 	t.Helper()
 	_, err := secretsmanager.NewFromConfig(awsConfig(endpoint)).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
-		Name: aws.String("penstock/local/core-api-token"), SecretString: aws.String("t0ken"),
+		Name: aws.String("penstock/local/core-api-token"), SecretString: aws.String(secretstest.Value("token")),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -155,10 +168,7 @@ func TestWhatWasCommittedBeforeAKillIsHandledExactlyOnceAfterARestart(t *testing
 	if err != nil {
 		t.Fatal(err)
 	}
-	env, err := local.Start(t.Context(), config(snapshot, dir))
-	if err != nil {
-		t.Fatal(err)
-	}
+	env := start(t, snapshot, dir)
 	defer env.Close()
 	db := dynamodb.NewFromConfig(awsConfig(env.Endpoint()))
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
@@ -182,10 +192,7 @@ func TestAnEventThatItsQueueRefusesIsKeptInTheRulesDeadLetterQueue(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	env, err := local.Start(t.Context(), config(snapshot, t.TempDir()))
-	if err != nil {
-		t.Fatal(err)
-	}
+	env := start(t, snapshot, t.TempDir())
 	defer env.Close()
 	queues := sqs.NewFromConfig(awsConfig(env.Endpoint()))
 	const queue = "penstock-local-withdrawal-fee-withdrawals"
@@ -215,21 +222,18 @@ func TestAResourceThatTheTemplatesNoLongerHaveIsRemovedAtTheNextStart(t *testing
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := func() (*local.Environment, *sqs.Client, *eventbridge.Client) {
+	begin := func() (*local.Environment, *sqs.Client, *eventbridge.Client) {
 		t.Helper()
-		env, err := local.Start(t.Context(), config(snapshot, dir))
-		if err != nil {
-			t.Fatal(err)
-		}
+		env := start(t, snapshot, dir)
 		return env, sqs.NewFromConfig(awsConfig(env.Endpoint())), eventbridge.NewFromConfig(awsConfig(env.Endpoint()))
 	}
-	env, _, _ := start()
+	env, _, _ := begin()
 	if err := env.Close(); err != nil {
 		t.Fatal(err)
 	}
 	const gone = "penstock-local-trade-allocated"
 	snapshot.Stacks = slices.DeleteFunc(snapshot.Stacks, func(name string) bool { return name == gone })
-	env, queues, bus := start()
+	env, queues, bus := begin()
 	defer env.Close()
 	names, err := queues.ListQueues(t.Context(), &sqs.ListQueuesInput{})
 	if err != nil {

@@ -21,8 +21,25 @@ func sessionAWS(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// runAWS runs the AWS CLI with no configuration of whoever runs the tests.
+// sessionAWSTo is the command `awsto FILE [arg]…`: aws, with what it prints in a
+// file, and not in the output of the tests: a secret's value.
+func sessionAWSTo(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: awsto FILE [arg]...")
+	}
+	file := ts.MkAbs(args[0])
+	ts.Setenv("AWS_TO", file)
+	ts.Check(ts.Exec("sh", append([]string{"-c", `exec "$@" >"$AWS_TO"`, "sh", "aws"}, awsArguments(ts, args[1:])...)...))
+}
+
+// runAWS runs the AWS CLI.
 func runAWS(ts *testscript.TestScript, args []string) error {
+	return ts.Exec("aws", awsArguments(ts, args)...)
+}
+
+// awsArguments returns what to run the AWS CLI with, and sees to it that it runs
+// with no configuration of whoever runs the tests.
+func awsArguments(ts *testscript.TestScript, args []string) []string {
 	for name, value := range map[string]string{
 		"AWS_PAGER": "", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1",
 		"AWS_CONFIG_FILE": ts.MkAbs("no-config"), "AWS_SHARED_CREDENTIALS_FILE": ts.MkAbs("no-credentials"),
@@ -32,7 +49,7 @@ func runAWS(ts *testscript.TestScript, args []string) error {
 	if !awsReadsEndpoint() {
 		args = append([]string{"--endpoint-url", ts.Getenv("AWS_ENDPOINT_URL")}, args...)
 	}
-	return ts.Exec("aws", args...)
+	return args
 }
 
 var awsVersion = regexp.MustCompile(`^aws-cli/2\.(\d+)`)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -17,10 +18,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/savings"
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
 	"github.com/penstock-dev/penstock/scripts/internal/devtest"
 )
@@ -38,12 +41,41 @@ func startDev(t *testing.T, dataDir string, flags ...string) *dev {
 	cmd := exec.Command("penstock", append([]string{"dev", "--port", "0", "--data-dir", dataDir}, flags...)...)
 	cmd.Dir = projectRoot(t)
 	cmd.Stderr = os.Stderr
+	secretstest.SearchAtEnd(t, filepath.Join(dataDir, "logs"))
 	d, err := devtest.Start(cmd)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(d.Kill)
+	t.Cleanup(func() { recognisable(t, d) })
+	t.Log(d.Output)
 	return &dev{d, dataDir, d.AWS()}
+}
+
+// recognisable fails the test if an environment, which may have ended, keeps a
+// value that a search of outputs and logs would not find.
+func recognisable(t testing.TB, d *devtest.Dev) {
+	t.Helper()
+	ctx := context.Background()
+	client := secretsmanager.NewFromConfig(d.AWS(), func(o *secretsmanager.Options) { o.RetryMaxAttempts = 1 })
+	kept, err := client.ListSecrets(ctx, &secretsmanager.ListSecretsInput{})
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return
+	}
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, one := range kept.SecretList {
+		got, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: one.ARN})
+		var none *smtypes.ResourceNotFoundException // it has no value yet
+		if errors.As(err, &none) {
+			continue
+		}
+		if err != nil || !secretstest.IsValue(aws.ToString(got.SecretString)+string(got.SecretBinary)) {
+			t.Errorf("secret %s: its value is not made by secretstest.Value, so that no search would find it (%v)", *one.Name, err)
+		}
+	}
 }
 
 // children are the function processes of the environment that are alive.
@@ -109,7 +141,7 @@ func TestDevServesAWSUntilItIsToldToStopAndThenEndsItsFunctions(t *testing.T) {
 				t.Errorf("the missing secret is not told:\n%s", d.Output)
 			}
 			_, err = secretsmanager.NewFromConfig(d.aws).CreateSecret(t.Context(), &secretsmanager.CreateSecretInput{
-				Name: aws.String("penstock/local/core-api-token"), SecretString: aws.String("t0ken"),
+				Name: aws.String("penstock/local/core-api-token"), SecretString: aws.String(secretstest.Value("token")),
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/scripts/internal/devtest"
 )
 
@@ -40,9 +42,16 @@ func TestSessions(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"dev": sessionDev, "listening": sessionListening, "exits": sessionExits, "until": sessionUntil, "readid": sessionReadID, "aws": sessionAWS,
+			"dev": sessionDev(t), "listening": sessionListening, "exits": sessionExits, "until": sessionUntil, "readid": sessionReadID, "aws": sessionAWS,
+			"awsto": sessionAWSTo,
 		},
 		Setup: func(env *testscript.Env) error {
+			env.Defer(func() {
+				places, err := secretstest.SearchFiles(filepath.Join(env.WorkDir, "data", "logs"))
+				if len(places) > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
+					env.T().Fatal("a secret's value is in the logs", places, err)
+				}
+			})
 			env.Setenv("PROJECT", projectRoot(t))
 			env.Setenv("HOME", home)
 			for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS"} {
@@ -58,21 +67,25 @@ func TestSessions(t *testing.T) {
 // sessionDev is the command `dev [flag]…` of a session: it starts `penstock
 // dev` on a free port with $WORK/data, waits until it is ready, and sets what
 // it tells to export in the session's environment. It ends with the session.
-func sessionDev(ts *testscript.TestScript, neg bool, args []string) {
-	if neg {
-		ts.Fatalf("unsupported: ! dev")
-	}
-	cmd := exec.Command("penstock", append([]string{"dev", "--port", "0", "--data-dir", ts.MkAbs(ts.Getenv("WORK") + "/data")}, args...)...)
-	cmd.Dir = ts.Getenv("PROJECT")
-	cmd.Stderr = os.Stderr
-	for _, name := range []string{"PATH", "HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS"} {
-		cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
-	}
-	d, err := devtest.Start(cmd)
-	ts.Check(err)
-	ts.Defer(d.Kill)
-	for name, value := range d.Exports {
-		ts.Setenv(name, value)
+func sessionDev(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		if neg {
+			ts.Fatalf("unsupported: ! dev")
+		}
+		cmd := exec.Command("penstock", append([]string{"dev", "--port", "0", "--data-dir", ts.MkAbs(ts.Getenv("WORK") + "/data")}, args...)...)
+		cmd.Dir = ts.Getenv("PROJECT")
+		cmd.Stderr = os.Stderr
+		for _, name := range []string{"PATH", "HOME", "GOCACHE", "GOMODCACHE", "GOPATH", "GOPROXY", "GOFLAGS"} {
+			cmd.Env = append(cmd.Env, name+"="+ts.Getenv(name))
+		}
+		d, err := devtest.Start(cmd)
+		ts.Check(err)
+		ts.Defer(d.Kill)
+		ts.Defer(func() { recognisable(t, d) })
+		ts.Logf("%s", d.Output)
+		for name, value := range d.Exports {
+			ts.Setenv(name, value)
+		}
 	}
 }
 
@@ -103,7 +116,7 @@ func sessionUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until PATTERN program [arg]...")
 	}
-	pattern := regexp.MustCompile(args[0])
+	pattern := regexp.MustCompile("(?m)" + args[0])
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
 		if args[1] == "aws" {
 			ts.Check(runAWS(ts, args[2:]))

@@ -104,6 +104,7 @@ func (d *dev) startTail(t *testing.T, flags ...string) *runningTail {
 	t.Helper()
 	r := &runningTail{cmd: d.tailCommand(t, flags...)}
 	r.cmd.Stdout, r.cmd.Stderr = &r.out, &r.notes
+	t.Cleanup(func() { t.Logf("%q printed:\n%s%s", r.cmd.Args, &r.out, &r.notes) })
 	r.start(t)
 	return r
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/trading"
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/scripts/internal/devtest"
 )
 
@@ -43,11 +44,6 @@ func (s *screen) String() string {
 // shows waits for a text that was not on the screen when it was last called.
 func (s *screen) shows(t *testing.T, text string) {
 	t.Helper()
-	defer func() {
-		if t.Failed() {
-			t.Logf("the screen:\n%s", s)
-		}
-	}()
 	eventually(t, fmt.Sprintf("the screen shows %q", text), func() bool {
 		all := s.String()
 		at := strings.Index(all[s.seen:], text)
@@ -104,21 +100,32 @@ func startShop(t *testing.T, path string) *shop {
 		"\nrequire github.com/penstock-dev/penstock v0.0.0\n\nreplace github.com/penstock-dev/penstock => "+root+"\n")
 	s.write(t, "functions/trade-allocated/main.go", answering)
 	s.answer(t, `"one"`)
+	s.start(t, path)
+	return s
+}
 
+// start starts `penstock dev` in the shop, as a terminal does: in a process group
+// of its own. path is its PATH; empty: that of the tests.
+func (s *shop) start(t *testing.T, path string) {
+	t.Helper()
 	cmd := exec.Command("penstock", "dev", "--port", "0")
 	cmd.Dir = s.dir
 	cmd.Stderr = s.screen
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Env = os.Environ()
 	if path != "" {
 		cmd.Env = append(cmd.Env, "PATH="+path)
 	}
+	dataDir := filepath.Join(s.dir, ".penstock", "local")
+	secretstest.SearchAtEnd(t, filepath.Join(dataDir, "logs"))
+	t.Cleanup(func() { t.Logf("the screen:\n%s", s.screen) })
 	d, err := devtest.Start(cmd)
 	if err != nil {
-		t.Fatalf("%v\n%s", err, s.screen)
+		t.Fatal(err)
 	}
 	t.Cleanup(d.Kill)
-	s.dev, s.aws = &dev{d, filepath.Join(s.dir, ".penstock", "local"), d.AWS()}, d.AWS()
-	return s
+	t.Cleanup(func() { recognisable(t, d) })
+	s.dev, s.aws = &dev{d, dataDir, d.AWS()}, d.AWS()
 }
 
 func (s *shop) write(t *testing.T, file, content string) {

@@ -19,7 +19,11 @@ import (
 	"github.com/aws/smithy-go"
 
 	"github.com/penstock-dev/penstock/functions/handler/secrets"
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 )
+
+// What the secret holds, one after the other.
+var abc, older, newer = secretstest.Value("abc"), secretstest.Value("old"), secretstest.Value("new")
 
 // manager is a Secrets Manager of one secret, and counts how often it is asked.
 type manager struct {
@@ -76,9 +80,9 @@ func get(t *testing.T, c *secrets.Cache, name string) string {
 }
 
 func TestASecretIsReadByItsNameInTheManifest(t *testing.T) {
-	c := newCache(t, &manager{name: "shop/prod/token", version: "1", value: aws.String("abc")})
+	c := newCache(t, &manager{name: "shop/prod/token", version: "1", value: &abc})
 	for _, name := range []string{"token", "shop/prod/token"} {
-		if got := get(t, c, name); got != "abc" {
+		if got := get(t, c, name); got != abc {
 			t.Errorf("%s is %q", name, got)
 		}
 	}
@@ -86,7 +90,7 @@ func TestASecretIsReadByItsNameInTheManifest(t *testing.T) {
 
 func TestAValueIsKeptForAtMostFiveMinutes(t *testing.T) {
 	// The environment is set outside of the bubble.
-	m := &manager{name: "shop/prod/token", version: "1", value: aws.String("old")}
+	m := &manager{name: "shop/prod/token", version: "1", value: &older}
 	c := newCache(t, m)
 	synctest.Test(t, func(t *testing.T) {
 		for range 100 {
@@ -95,38 +99,38 @@ func TestAValueIsKeptForAtMostFiveMinutes(t *testing.T) {
 		if m.reads != 1 {
 			t.Fatalf("read %d times", m.reads)
 		}
-		m.version, m.value = "2", aws.String("new")
+		m.version, m.value = "2", &newer
 		time.Sleep(secrets.TTL/2 - time.Second)
-		if got := get(t, c, "token"); got != "old" {
+		if got := get(t, c, "token"); got != older {
 			t.Errorf("after less than half of the time: %q", got)
 		}
 		time.Sleep(secrets.TTL/2 + time.Second)
-		if got := get(t, c, "token"); got != "new" || m.reads != 2 {
+		if got := get(t, c, "token"); got != newer || m.reads != 2 {
 			t.Errorf("after five minutes: %q, read %d times", got, m.reads)
 		}
 	})
 }
 
 func TestAValueStaysInUseWhileSecretsManagerCannotBeReached(t *testing.T) {
-	m := &manager{name: "shop/prod/token", version: "1", value: aws.String("abc")}
+	m := &manager{name: "shop/prod/token", version: "1", value: &abc}
 	c := newCache(t, m)
 	synctest.Test(t, func(t *testing.T) {
 		get(t, c, "token")
 		m.err = errors.New("no route to host")
 		time.Sleep(2 * secrets.TTL)
-		if got := get(t, c, "token"); got != "abc" {
+		if got := get(t, c, "token"); got != abc {
 			t.Errorf("got %q", got)
 		}
-		m.err, m.version, m.value = nil, "2", aws.String("new")
+		m.err, m.version, m.value = nil, "2", &newer
 		time.Sleep(secrets.TTL)
-		if got := get(t, c, "token"); got != "new" {
+		if got := get(t, c, "token"); got != newer {
 			t.Errorf("afterwards: %q", got)
 		}
 	})
 }
 
 func TestAFailureIsNotKept(t *testing.T) {
-	m := &manager{name: "shop/prod/token", version: "1", value: aws.String("abc"), err: errors.New("no route to host")}
+	m := &manager{name: "shop/prod/token", version: "1", value: &abc, err: errors.New("no route to host")}
 	c := newCache(t, m)
 	synctest.Test(t, func(t *testing.T) {
 		if _, err := c.Get(t.Context(), "token"); err == nil || !strings.Contains(err.Error(), `secret "token" (shop/prod/token): no route to host`) {
@@ -134,14 +138,14 @@ func TestAFailureIsNotKept(t *testing.T) {
 		}
 		m.err = nil
 		time.Sleep(5 * time.Second)
-		if got := get(t, c, "token"); got != "abc" {
+		if got := get(t, c, "token"); got != abc {
 			t.Errorf("got %q", got)
 		}
 	})
 }
 
 func TestAnErrorNamesTheSecretAndTheWayOut(t *testing.T) {
-	secret := manager{name: "shop/prod/token", version: "1", value: aws.String("abc")}
+	secret := manager{name: "shop/prod/token", version: "1", value: &abc}
 	for _, c := range []struct {
 		name string
 		edit func(*manager)
@@ -164,7 +168,7 @@ func TestAnErrorNamesTheSecretAndTheWayOut(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), `secret "token" (shop/prod/token)`) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %s", err, c.want)
 			}
-			if strings.Contains(err.Error(), "abc") {
+			if strings.Contains(err.Error(), abc) {
 				t.Errorf("the error holds the value: %v", err)
 			}
 		})
@@ -180,7 +184,7 @@ func TestWithoutItsNamesAFunctionIsTold(t *testing.T) {
 }
 
 func TestAValueShowsItselfToNobodyButReveal(t *testing.T) {
-	const text = "hunter2-Zq9"
+	text := secretstest.Value("Zq9")
 	secret := secrets.Secret{Name: "token", Value: secrets.NewValue(text)}
 	type hidden struct{ inner secrets.Secret } // fmt calls no method of an unexported field
 	shapes := []any{

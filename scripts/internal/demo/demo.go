@@ -155,13 +155,17 @@ func (r *run) feePercent(ctx context.Context) (string, error) {
 // coreToken is the secret that the function signs fees with.
 const coreToken = "core-api-token"
 
+// tokenMark begins the value that the demo gives it: one that tests search all
+// outputs and logs for.
+const tokenMark = "t0p-s3cret-demo-"
+
 // ensureToken makes the secret that the function reads, with a random value,
 // unless it exists. remove takes away what was made.
 func (r *run) ensureToken(ctx context.Context) (remove func(context.Context), err error) {
 	client := secretsmanager.NewFromConfig(r.config.AWS)
 	name := r.config.Names.Secret(coreToken)
 	_, err = client.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-		Name: &name, Description: aws.String("made by the demo"), SecretString: aws.String(rand.Text()),
+		Name: &name, Description: aws.String("made by the demo"), SecretString: aws.String(tokenMark + rand.Text()),
 	})
 	var exists *smtypes.ResourceExistsException
 	if errors.As(err, &exists) {

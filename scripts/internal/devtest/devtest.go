@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
+	"syscall"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -61,6 +62,16 @@ func (d *Dev) Kill() { _ = d.cmd.Process.Kill(); _ = d.cmd.Wait() }
 // Signal sends it a signal, waits until it has ended, and returns how.
 func (d *Dev) Signal(s os.Signal) error {
 	if err := d.cmd.Process.Signal(s); err != nil {
+		return err
+	}
+	return d.cmd.Wait()
+}
+
+// CtrlC does what Ctrl-C at its terminal does: it interrupts the process and
+// everything below it. It waits until the process has ended, and returns how. The
+// command must have been started as the leader of a process group (Setpgid).
+func (d *Dev) CtrlC() error {
+	if err := syscall.Kill(-d.cmd.Process.Pid, syscall.SIGINT); err != nil {
 		return err
 	}
 	return d.cmd.Wait()

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/names"
@@ -56,16 +57,17 @@ func Run(ctx context.Context, config Config) (_ *snapshots.Snapshot, err error) 
 	if err != nil {
 		return nil, err
 	}
-	app, err := compiled(ctx, &config, settings.App)
-	if err != nil {
-		return nil, err
-	}
-	// Everything that the app, and Node below it, leave behind is in here.
+	// Everything that the compiler, the app, and Node below it, leave behind is in
+	// here.
 	dir, err := os.MkdirTemp("", "penstock-synth-")
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	app, err := compiled(ctx, &config, settings.App, dir)
+	if err != nil {
+		return nil, err
+	}
 	settings.Context["env"] = config.Env
 	settings.Context[names.BuildContext] = false
 	cdkContext, err := json.Marshal(settings.Context)
@@ -110,7 +112,7 @@ var goRun = regexp.MustCompile(`^go run (\.\S*)$`)
 
 // compiled returns the command that runs the CDK app: the program compiled from
 // it, or what cdk.json says where that is not `go run` of a folder.
-func compiled(ctx context.Context, config *Config, app string) ([]string, error) {
+func compiled(ctx context.Context, config *Config, app, temp string) ([]string, error) {
 	match := goRun.FindStringSubmatch(app)
 	if match == nil {
 		return []string{"sh", "-c", app}, nil
@@ -122,18 +124,22 @@ func compiled(ctx context.Context, config *Config, app string) ([]string, error)
 	if err != nil {
 		return nil, err
 	}
-	if text, err := run(ctx, config.Root, nil, "go", "build", "-o", program, match[1]); err != nil {
+	if text, err := run(ctx, config.Root, []string{"TMPDIR=" + temp}, "go", "build", "-o", program, match[1]); err != nil {
 		return nil, fmt.Errorf("building the CDK app failed:\n%s", text)
 	}
 	return []string{program}, nil
 }
 
-// run runs a command in a folder. With an error goes the text to show: what the
-// command printed, or else the error itself.
+// run runs a command in a folder, in a process group of its own: when ctx ends, the
+// group is interrupted as a whole, once, and what is still there after the command
+// has ended is killed. (The go command ends without waiting for what it runs, and
+// Ctrl-C at the terminal would reach some of it twice.) With an error goes the text
+// to show: what the command printed, or else the error itself.
 func run(ctx context.Context, dir string, variables []string, command ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
-	// Interrupted, the go command removes its temporary files.
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	group := func(s syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, s) }
+	cmd.Cancel = func() error { return group(syscall.SIGINT) }
 	cmd.WaitDelay = 10 * time.Second
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), variables...)
@@ -141,6 +147,9 @@ func run(ctx context.Context, dir string, variables []string, command ...string)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	err := cmd.Run()
 	if ctx.Err() != nil {
+		if cmd.Process != nil {
+			_ = group(syscall.SIGKILL) // there may be nobody left
+		}
 		err = ctx.Err()
 	}
 	text := strings.TrimSpace(output.String())

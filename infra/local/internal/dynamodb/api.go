@@ -11,6 +11,8 @@ func (s *Service) Operations() awswire.Operations {
 	return awswire.Operations{
 		"DescribeTable":      awswire.Op(s.describeTable),
 		"ListTables":         awswire.Op(s.listTables),
+		"DescribeTimeToLive": awswire.Op(s.describeTimeToLive),
+		"ListTagsOfResource": awswire.Op(s.listTags),
 		"PutItem":            awswire.Op(s.putItem),
 		"GetItem":            awswire.Op(s.getItem),
 		"UpdateItem":         awswire.Op(s.updateItem),

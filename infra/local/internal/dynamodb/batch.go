@@ -27,15 +27,17 @@ type writeRequest struct {
 
 type unprocessedItems struct {
 	UnprocessedItems map[string][]struct{}
+	ConsumedCapacity []consumed `json:",omitzero"`
 }
 
 // batchWriteItem makes all its changes in one commit: DynamoDB does not promise
 // that, nor that none is left unprocessed.
 func (s *Service) batchWriteItem(_ context.Context, in *struct {
 	RequestItems map[string][]writeRequest
-	unmetered
+	metered
 }) (*unprocessedItems, error) {
-	if err := in.check(); err != nil {
+	m, err := in.meter()
+	if err != nil {
 		return nil, err
 	}
 	if err := checkTables(len(in.RequestItems)); err != nil {
@@ -51,7 +53,7 @@ func (s *Service) batchWriteItem(_ context.Context, in *struct {
 			return nil, err
 		}
 		for _, r := range in.RequestItems[name] {
-			c := &change{table: t}
+			c := &change{table: t, wantOld: m != nil}
 			switch {
 			case r.PutRequest != nil && r.DeleteRequest == nil:
 				c.verb, c.item = put, r.PutRequest.Item
@@ -77,8 +79,9 @@ func (s *Service) batchWriteItem(_ context.Context, in *struct {
 		if err := c.evaluate(s); err != nil {
 			return nil, err
 		}
+		m.wrote(c, 1)
 	}
-	return &unprocessedItems{map[string][]struct{}{}}, s.commit(changes, nil)
+	return &unprocessedItems{map[string][]struct{}{}, m.all(false)}, s.commit(changes, nil)
 }
 
 var errDuplicateKeys = invalid("Provided list of item keys contains duplicates")
@@ -93,7 +96,7 @@ func checkTables(n int) error {
 // keysAndAttributes is what BatchGetItem asks of one table.
 type keysAndAttributes struct {
 	Keys           []attribute.Map
-	ConsistentRead bool // every read is
+	ConsistentRead bool // every read is; it costs twice as much
 	selection
 }
 
@@ -107,21 +110,23 @@ type unprocessedKeys struct {
 }
 
 type batchGetOutput struct {
-	Responses       map[string][]jsontext.Value
-	UnprocessedKeys map[string]*unprocessedKeys
+	Responses        map[string][]jsontext.Value
+	UnprocessedKeys  map[string]*unprocessedKeys
+	ConsumedCapacity []consumed `json:",omitzero"`
 }
 
 func (s *Service) batchGetItem(_ context.Context, in *struct {
 	RequestItems           map[string]*keysAndAttributes
 	ReturnConsumedCapacity string
 }) (*batchGetOutput, error) {
-	if err := (unmetered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}).check(); err != nil {
+	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
+	if err != nil {
 		return nil, err
 	}
 	if err := checkTables(len(in.RequestItems)); err != nil {
 		return nil, err
 	}
-	out := &batchGetOutput{map[string][]jsontext.Value{}, map[string]*unprocessedKeys{}}
+	out := &batchGetOutput{Responses: map[string][]jsontext.Value{}, UnprocessedKeys: map[string]*unprocessedKeys{}}
 	tables := slices.Sorted(maps.Keys(in.RequestItems))
 	count := 0
 	for _, name := range tables {
@@ -131,15 +136,16 @@ func (s *Service) batchGetItem(_ context.Context, in *struct {
 	}
 	size := 0
 	for _, name := range tables {
-		if err := s.batchGet(name, in.RequestItems[name], out, &size); err != nil {
+		if err := s.batchGet(name, in.RequestItems[name], out, &size, m); err != nil {
 			return nil, err
 		}
 	}
+	out.ConsumedCapacity = m.all(false)
 	return out, nil
 }
 
 // batchGet reads from one table. size is how much the answer holds already.
-func (s *Service) batchGet(name string, in *keysAndAttributes, out *batchGetOutput, size *int) error {
+func (s *Service) batchGet(name string, in *keysAndAttributes, out *batchGetOutput, size *int, m *meter) error {
 	t, err := s.find(name)
 	if err != nil {
 		return err
@@ -169,6 +175,7 @@ func (s *Service) batchGet(name string, in *keysAndAttributes, out *batchGetOutp
 			return err
 		}
 		if r == nil {
+			m.read(t, 0, consistency(in.ConsistentRead))
 			continue
 		}
 		if *size += r.size(); *size > maxBatchBytes {
@@ -180,6 +187,7 @@ func (s *Service) batchGet(name string, in *keysAndAttributes, out *batchGetOutp
 			left.Keys = append(left.Keys, k.AppendJSON(nil))
 			continue
 		}
+		m.read(t, r.size(), consistency(in.ConsistentRead))
 		item, err := r.project(p)
 		if err != nil {
 			return err

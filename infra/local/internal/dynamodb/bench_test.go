@@ -41,7 +41,7 @@ func BenchmarkTransactWriteItems(b *testing.B) {
 			var in struct {
 				TransactItems      []transactItem
 				ClientRequestToken *string
-				unmetered
+				metered
 			}
 			if err := awswire.Decode(body, &in); err != nil {
 				b.Fatal(err)

@@ -14,14 +14,15 @@ import (
 
 // attributesOutput answers PutItem, UpdateItem and DeleteItem.
 type attributesOutput struct {
-	Attributes jsontext.Value `json:",omitzero"`
+	Attributes       jsontext.Value `json:",omitzero"`
+	ConsumedCapacity *consumed      `json:",omitzero"`
 }
 
 func (s *Service) putItem(_ context.Context, in *struct {
 	target
 	Item         attribute.Map
 	ReturnValues string
-	unmetered
+	metered
 }) (*attributesOutput, error) {
 	if err := oneOf("returnValues", in.ReturnValues, "", "ALL_OLD", "NONE"); err != nil {
 		return nil, err
@@ -30,14 +31,14 @@ func (s *Service) putItem(_ context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return s.writeItem(c, in.ReturnValues, in.unmetered)
+	return s.writeItem(c, in.ReturnValues, in.metered)
 }
 
 func (s *Service) deleteItem(_ context.Context, in *struct {
 	target
 	Key          attribute.Map
 	ReturnValues string
-	unmetered
+	metered
 }) (*attributesOutput, error) {
 	if err := oneOf("returnValues", in.ReturnValues, "", "ALL_OLD", "NONE"); err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func (s *Service) deleteItem(_ context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return s.writeItem(c, in.ReturnValues, in.unmetered)
+	return s.writeItem(c, in.ReturnValues, in.metered)
 }
 
 func (s *Service) updateItem(_ context.Context, in *struct {
@@ -54,7 +55,7 @@ func (s *Service) updateItem(_ context.Context, in *struct {
 	Key              attribute.Map
 	UpdateExpression *string
 	ReturnValues     string
-	unmetered
+	metered
 }) (*attributesOutput, error) {
 	if err := oneOf("returnValues", in.ReturnValues, "", "ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"); err != nil {
 		return nil, err
@@ -64,18 +65,20 @@ func (s *Service) updateItem(_ context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return s.writeItem(c, in.ReturnValues, in.unmetered)
+	return s.writeItem(c, in.ReturnValues, in.metered)
 }
 
 // writeItem makes one change.
-func (s *Service) writeItem(c *change, returnValues string, u unmetered) (*attributesOutput, error) {
-	if err := u.check(); err != nil {
+func (s *Service) writeItem(c *change, returnValues string, in metered) (*attributesOutput, error) {
+	m, err := in.meter()
+	if err != nil {
 		return nil, err
 	}
 	if err := c.place(); err != nil {
 		return nil, err
 	}
-	c.wantOld = strings.HasSuffix(returnValues, "_OLD")
+	showOld := strings.HasSuffix(returnValues, "_OLD")
+	c.wantOld = showOld || m != nil
 	changes := []*change{c}
 	defer s.lock(changes)()
 	if err := c.evaluate(s); err != nil {
@@ -85,10 +88,11 @@ func (s *Service) writeItem(c *change, returnValues string, u unmetered) (*attri
 		return nil, err
 	}
 	shown := c.next
-	if c.wantOld {
+	if showOld {
 		shown = c.old
 	}
-	out := &attributesOutput{}
+	m.wrote(c, 1)
+	out := &attributesOutput{ConsumedCapacity: m.one()}
 	if shown == nil {
 		return out, nil
 	}
@@ -150,17 +154,19 @@ func (r record) jsonOrNil() jsontext.Value {
 
 // itemOutput answers GetItem, and each Get of TransactGetItems.
 type itemOutput struct {
-	Item jsontext.Value `json:",omitzero"`
+	Item             jsontext.Value `json:",omitzero"`
+	ConsumedCapacity *consumed      `json:",omitzero"` // of GetItem
 }
 
 func (s *Service) getItem(_ context.Context, in *struct {
 	TableName      string
 	Key            attribute.Map
-	ConsistentRead bool // every read is
+	ConsistentRead bool // every read is; it costs twice as much
 	selection
 	ReturnConsumedCapacity string
 }) (*itemOutput, error) {
-	if err := (unmetered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}).check(); err != nil {
+	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
+	if err != nil {
 		return nil, err
 	}
 	p, err := in.projection()
@@ -182,27 +188,9 @@ func (s *Service) getItem(_ context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	m.read(t, r.sizeOrNone(), consistency(in.ConsistentRead))
 	item, err := r.project(p)
-	return &itemOutput{item}, err
-}
-
-// unmetered are the parameters that ask what a request consumed, which is not
-// counted here: NONE, or nothing, is all that can be asked.
-type unmetered struct {
-	ReturnConsumedCapacity      string
-	ReturnItemCollectionMetrics string
-}
-
-func (u unmetered) check() error {
-	for _, p := range []struct{ name, value string }{
-		{"ReturnConsumedCapacity", u.ReturnConsumedCapacity},
-		{"ReturnItemCollectionMetrics", u.ReturnItemCollectionMetrics},
-	} {
-		if p.value != "" && p.value != "NONE" {
-			return invalid("parameter %s: %s is not supported by the local environment (use NONE, or leave it out)", p.name, p.value)
-		}
-	}
-	return nil
+	return &itemOutput{item, m.one()}, err
 }
 
 // oneOf refuses a value that is not among the allowed ones. parameter is in

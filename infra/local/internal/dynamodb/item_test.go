@@ -53,7 +53,7 @@ func TestPutItem(t *testing.T) {
 		{"an empty set", sdk.PutItemInput{}, `{"pk":{"S":"ann"},"s":{"SS":[]}}`, "", "ValidationException: One or more parameter values were invalid: An string set  may not be empty", ""},
 		{"a number that is none", sdk.PutItemInput{}, `{"pk":{"S":"ann"},"n":{"N":"x"}}`, "", "ValidationException: The parameter cannot be converted to a numeric value: x", ""},
 		{"a return value that it does not have", sdk.PutItemInput{ReturnValues: "ALL_NEW"}, `{"pk":{"S":"ann"}}`, "", "ValidationException: 1 validation error detected: Value 'ALL_NEW' at 'returnValues' failed to satisfy constraint: Member must satisfy enum value set: [ALL_OLD, NONE]", ""},
-		{"consumed capacity", sdk.PutItemInput{ReturnConsumedCapacity: "TOTAL"}, `{"pk":{"S":"ann"}}`, "", "ValidationException: parameter ReturnConsumedCapacity: TOTAL is not supported", ""},
+		{"consumed capacity", sdk.PutItemInput{ReturnConsumedCapacity: "ALL"}, `{"pk":{"S":"ann"}}`, "", "ValidationException: 1 validation error detected: Value 'ALL' at 'returnConsumedCapacity' failed to satisfy constraint: Member must satisfy enum value set: [INDEXES, TOTAL, NONE]", ""},
 		{"no consumed capacity", sdk.PutItemInput{ReturnConsumedCapacity: "NONE", ReturnItemCollectionMetrics: "NONE"}, `{"pk":{"S":"bob"}}`, "", "", ""},
 		{"legacy Expected", sdk.PutItemInput{Expected: map[string]types.ExpectedAttributeValue{"a": {Exists: aws.Bool(false)}}}, `{"pk":{"S":"ann"}}`, "", "ValidationException: parameter Expected is not supported by the local environment", ""},
 		{"a table that is not there", sdk.PutItemInput{TableName: aws.String("nowhere")}, `{"pk":{"S":"ann"}}`, "", "ResourceNotFoundException: Requested resource not found: Table: nowhere not found", ""},

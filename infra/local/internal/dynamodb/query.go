@@ -35,6 +35,7 @@ type page struct {
 	Count            int
 	ScannedCount     int
 	LastEvaluatedKey jsontext.Value `json:",omitzero"`
+	ConsumedCapacity *consumed      `json:",omitzero"`
 }
 
 // pageReader is a paging with its expressions parsed.
@@ -45,18 +46,21 @@ type pageReader struct {
 	countOnly  bool
 	filter     *expression.Condition  // nil: every item
 	projection *expression.Projection // nil: whole items
+	meter      *meter
+	consistent bool // which only the meter looks at
 }
 
 // reader checks the parameters and parses the expressions.
 func (in *paging) reader(s *Service) (*pageReader, error) {
-	if err := (unmetered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}).check(); err != nil {
+	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
+	if err != nil {
 		return nil, err
 	}
 	t, err := s.find(in.TableName)
 	if err != nil {
 		return nil, err
 	}
-	r := &pageReader{table: t, countOnly: in.Select == "COUNT"}
+	r := &pageReader{table: t, countOnly: in.Select == "COUNT", meter: m, consistent: in.ConsistentRead}
 	if in.Limit != nil {
 		if r.limit = *in.Limit; r.limit < 1 {
 			return nil, constraint("limit", fmt.Sprintf("'%d'", r.limit), "Member must have value greater than or equal to 1")
@@ -186,6 +190,8 @@ func (s *Service) readPage(r *pageReader, where store.Range, startKey attribute.
 			break
 		}
 	}
+	r.meter.read(r.table, size, consistency(r.consistent))
+	out.ConsumedCapacity = r.meter.one()
 	return out, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ type Table struct {
 	// TTLAttribute is the attribute that holds when an item expires, a number
 	// of seconds since 1970. Empty: no item expires.
 	TTLAttribute string
+	Tags         map[string]string
 }
 
 // KeyAttribute is a key of a table: its name (1 to 255 bytes), and its type,
@@ -131,7 +133,7 @@ func (s *Service) CreateTable(_ context.Context, spec Table) error {
 	b := s.store.NewBatch()
 	existing := s.tables[spec.Name]
 	if existing != nil {
-		if existing.Table == spec {
+		if reflect.DeepEqual(existing.Table, spec) {
 			b.Discard()
 			return nil
 		}
@@ -277,6 +279,46 @@ type streamSpecification struct {
 	StreamEnabled  bool
 	StreamViewType StreamView
 }
+
+func (s *Service) describeTimeToLive(_ context.Context, in *struct{ TableName string }) (*timeToLive, error) {
+	t, err := s.find(in.TableName)
+	if err != nil {
+		return nil, err
+	}
+	out := &timeToLive{}
+	out.TimeToLiveDescription.TimeToLiveStatus = "DISABLED"
+	if t.TTLAttribute != "" {
+		out.TimeToLiveDescription.TimeToLiveStatus, out.TimeToLiveDescription.AttributeName = "ENABLED", t.TTLAttribute
+	}
+	return out, nil
+}
+
+type timeToLive struct {
+	TimeToLiveDescription struct {
+		TimeToLiveStatus string
+		AttributeName    string `json:",omitzero"`
+	}
+}
+
+// listTags lists a table's tags, all on one page: there are at most 50.
+func (s *Service) listTags(_ context.Context, in *struct{ ResourceArn string }) (*tagList, error) {
+	if !strings.HasPrefix(in.ResourceArn, s.arnPrefix) {
+		return nil, invalid("Invalid TableArn: Invalid ResourceArn provided as input %s", in.ResourceArn)
+	}
+	t, err := s.find(in.ResourceArn)
+	if err != nil {
+		return nil, awswire.Errorf("ResourceNotFoundException", "Requested resource not found: ResourcArn: %s not found", in.ResourceArn)
+	}
+	out := &tagList{Tags: []tag{}}
+	for _, key := range slices.Sorted(maps.Keys(t.Tags)) {
+		out.Tags = append(out.Tags, tag{key, t.Tags[key]})
+	}
+	return out, nil
+}
+
+type tagList struct{ Tags []tag }
+
+type tag struct{ Key, Value string }
 
 // maxListed is how many tables one ListTables names at most.
 const maxListed = 100

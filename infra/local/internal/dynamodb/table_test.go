@@ -78,6 +78,50 @@ func TestDescribeTable(t *testing.T) {
 	expect(t, err, "", "ResourceNotFoundException: Requested resource not found: Table: nowhere not found")
 }
 
+func TestTimeToLiveAndTagsAreThoseOfTheTemplate(t *testing.T) {
+	expiring := accounts
+	expiring.Name, expiring.TTLAttribute, expiring.Tags = "expiring", "expires", map[string]string{"team": "core", "app": "shop"}
+	s, _ := open(t, t.TempDir(), accounts, expiring)
+	c := connect(t, s)
+	for name, want := range map[string]string{"expiring": "ENABLED expires, app=shop team=core", "accounts": "DISABLED <nil>,"} {
+		ttl, err := c.DescribeTimeToLive(t.Context(), &sdk.DescribeTimeToLiveInput{TableName: &name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fmt.Sprint(ttl.TimeToLiveDescription.TimeToLiveStatus, " ")
+		if a := ttl.TimeToLiveDescription.AttributeName; a != nil {
+			got += *a + ","
+		} else {
+			got += "<nil>,"
+		}
+		tags, err := c.ListTagsOfResource(t.Context(), &sdk.ListTagsOfResourceInput{ResourceArn: aws.String(s.TableARN(name))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tag := range tags.Tags {
+			got += fmt.Sprint(" ", *tag.Key, "=", *tag.Value)
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	_, err := c.DescribeTimeToLive(t.Context(), &sdk.DescribeTimeToLiveInput{TableName: aws.String("nowhere")})
+	expect(t, err, "", "ResourceNotFoundException: Requested resource not found: Table: nowhere not found")
+	_, err = c.ListTagsOfResource(t.Context(), &sdk.ListTagsOfResourceInput{ResourceArn: aws.String(s.TableARN("nowhere"))})
+	expect(t, err, "", "ResourceNotFoundException: Requested resource not found")
+	_, err = c.ListTagsOfResource(t.Context(), &sdk.ListTagsOfResourceInput{ResourceArn: aws.String("accounts")})
+	expect(t, err, "", "ValidationException: Invalid TableArn")
+
+	// A template may change them.
+	expiring.Tags = map[string]string{"team": "trading"}
+	if err := s.CreateTable(t.Context(), expiring); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(t, s, "ListTagsOfResource", `{"ResourceArn":"`+s.TableARN("expiring")+`"}`); got != `{"Tags":[{"Key":"team","Value":"trading"}]}` {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestListTables(t *testing.T) {
 	c := client(t, ledger, accounts, Table{Name: "zebras", PartitionKey: KeyAttribute{"pk", "S"}})
 	var pages []string

@@ -82,9 +82,10 @@ func (in *transactItem) change(s *Service, number int) (c *change, err error) {
 func (s *Service) transactWriteItems(_ context.Context, in *struct {
 	TransactItems      []transactItem
 	ClientRequestToken *string
-	unmetered
-}) (*struct{}, error) {
-	if err := in.check(); err != nil {
+	metered
+}) (*transactWritten, error) {
+	m, err := in.meter()
+	if err != nil {
 		return nil, err
 	}
 	if err := checkCount("transactItems", len(in.TransactItems), maxTransactItems); err != nil {
@@ -100,7 +101,7 @@ func (s *Service) transactWriteItems(_ context.Context, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		changes[i] = c
+		changes[i], c.wantOld = c, m != nil
 		n, _ := c.item.Measure()
 		values, _ := c.in.ExpressionAttributeValues.Measure()
 		size += n + values
@@ -108,34 +109,50 @@ func (s *Service) transactWriteItems(_ context.Context, in *struct {
 	if size > maxTransactBytes {
 		return nil, invalid("Transaction payload size cannot exceed %d bytes (got %d)", maxTransactBytes, size)
 	}
-	return &struct{}{}, s.transact(changes, in.ClientRequestToken)
+	repeat, err := s.transact(changes, in.ClientRequestToken)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range changes {
+		if repeat { // it costs what reading the items does
+			m.read(c.table, c.old.sizeOrNone(), transactional)
+		} else {
+			m.wrote(c, transactional)
+		}
+	}
+	return &transactWritten{m.all(true)}, nil
+}
+
+type transactWritten struct {
+	ConsumedCapacity []consumed `json:",omitzero"`
 }
 
 // transact makes all the changes or none. What does not fit a table cancels
-// the transaction before any condition is looked at.
-func (s *Service) transact(changes []*change, requestToken *string) error {
+// the transaction before any condition is looked at. repeat means that they were
+// made by an earlier call with the same token.
+func (s *Service) transact(changes []*change, requestToken *string) (repeat bool, err error) {
 	why := make(reasons, len(changes))
 	for i, c := range changes {
 		if err := c.place(); err != nil {
 			if err := why.set(i, err); err != nil {
-				return err
+				return false, err
 			}
-			return why.err()
+			return false, why.err()
 		}
 	}
 	if hasDuplicates(changes) {
-		return invalid("Transaction request cannot include multiple operations on one item")
+		return false, invalid("Transaction request cannot include multiple operations on one item")
 	}
 	if requestToken == nil {
 		defer s.lock(changes)()
-		return s.allOrNothing(changes, why, nil)
+		return false, s.allOrNothing(changes, why, nil)
 	}
 	t := newToken(*requestToken, changes)
 	defer s.lock(changes, t.lockKey())()
 	if repeat, err := s.isRepeat(t); repeat || err != nil {
-		return err
+		return repeat, err
 	}
-	return s.allOrNothing(changes, why, func(b *store.Batch) { s.saveToken(t, b) })
+	return false, s.allOrNothing(changes, why, func(b *store.Batch) { s.saveToken(t, b) })
 }
 
 func (s *Service) allOrNothing(changes []*change, why reasons, more func(*store.Batch)) error {
@@ -221,8 +238,9 @@ func (s *Service) transactGetItems(_ context.Context, in *struct {
 		}
 	}
 	ReturnConsumedCapacity string
-}) (*struct{ Responses []itemOutput }, error) {
-	if err := (unmetered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}).check(); err != nil {
+}) (*transactRead, error) {
+	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
+	if err != nil {
 		return nil, err
 	}
 	n := len(in.TransactItems)
@@ -231,6 +249,7 @@ func (s *Service) transactGetItems(_ context.Context, in *struct {
 	}
 	projections := make([]*expression.Projection, n)
 	keys := make([]store.Key, n)
+	tables := make([]*table, n)
 	why := make(reasons, n)
 	for i := range in.TransactItems {
 		get := &in.TransactItems[i].Get
@@ -238,6 +257,7 @@ func (s *Service) transactGetItems(_ context.Context, in *struct {
 		if err != nil {
 			return nil, err
 		}
+		tables[i] = t
 		if projections[i], err = get.projection(); err != nil {
 			return nil, err
 		}
@@ -251,16 +271,15 @@ func (s *Service) transactGetItems(_ context.Context, in *struct {
 		return nil, err
 	}
 	defer s.locks.rlock(keys...)()
-	out := &struct{ Responses []itemOutput }{make([]itemOutput, n)}
+	out := &transactRead{Responses: make([]itemOutput, n)}
 	size := 0
 	for i, key := range keys {
 		r, err := s.read(key)
 		if err != nil {
 			return nil, err
 		}
-		if r != nil {
-			size += r.size()
-		}
+		size += r.sizeOrNone()
+		m.read(tables[i], r.sizeOrNone(), transactional)
 		if out.Responses[i].Item, err = r.project(projections[i]); err != nil {
 			return nil, err
 		}
@@ -268,7 +287,13 @@ func (s *Service) transactGetItems(_ context.Context, in *struct {
 	if size > maxTransactBytes {
 		return nil, invalid("The aggregate size of the items in the transaction is %d bytes, and may be %d", size, maxTransactBytes)
 	}
+	out.ConsumedCapacity = m.all(true)
 	return out, nil
+}
+
+type transactRead struct {
+	Responses        []itemOutput
+	ConsumedCapacity []consumed `json:",omitzero"`
 }
 
 // checkCount refuses a list without or with too many members.

@@ -141,7 +141,7 @@ func TestATransactionThatIsMalformedIsRefusedWhole(t *testing.T) {
 		{"an option that there is not", action("Put", `"Item":{"pk":{"S":"a"}},"ReturnValuesOnConditionCheckFailure":"none"`), "", "ValidationException: 1 validation error detected: Value 'none' at 'returnValuesOnConditionCheckFailure'"},
 		{"a table that is not there", `{"Put":{"TableName":"nowhere","Item":{"pk":{"S":"a"}}}}`, "", "ResourceNotFoundException: Requested resource not found"},
 		{"a token too long", put("a"), `,"ClientRequestToken":"` + strings.Repeat("x", 37) + `"`, "ValidationException: 1 validation error detected: Value 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' at 'clientRequestToken'"},
-		{"metrics", put("a"), `,"ReturnItemCollectionMetrics":"SIZE"`, "ValidationException: parameter ReturnItemCollectionMetrics: SIZE is not supported"},
+		{"metrics", put("a"), `,"ReturnItemCollectionMetrics":"ALL"`, "ValidationException: 1 validation error detected: Value 'ALL' at 'returnItemCollectionMetrics' failed to satisfy constraint: Member must satisfy enum value set: [SIZE, NONE]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := call(t, s, "TransactWriteItems", `{"TransactItems":[`+c.items+`]`+c.more+`}`)

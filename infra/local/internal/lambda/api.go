@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"encoding/base64"
 	"errors"
 	"io"
 	"log/slog"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 )
@@ -121,10 +123,11 @@ func (l *Lambda) serveInvoke(r *http.Request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch t := r.Header.Get("X-Amz-Invocation-Type"); t {
-	case "", "RequestResponse":
+	kind := r.Header.Get("X-Amz-Invocation-Type")
+	switch kind {
+	case "", "RequestResponse", "Event", "DryRun":
 	default:
-		return nil, unsupported("InvocationType %s", t)
+		return nil, invalid("InvocationType %s: RequestResponse, Event or DryRun", kind)
 	}
 	for header, parameter := range map[string]string{
 		"X-Amz-Client-Context": "ClientContext", "X-Amz-Tenant-Id": "TenantId", "X-Amz-Durable-Execution-Name": "DurableExecutionName",
@@ -133,8 +136,9 @@ func (l *Lambda) serveInvoke(r *http.Request) (*answer, error) {
 			return nil, unsupported("parameter %s", parameter)
 		}
 	}
-	if t := r.Header.Get("X-Amz-Log-Type"); t != "" && t != "None" {
-		return nil, unsupported("LogType %s", t)
+	logType := r.Header.Get("X-Amz-Log-Type")
+	if logType != "" && logType != "None" && logType != "Tail" {
+		return nil, invalid("LogType %s: None or Tail", logType)
 	}
 	f, err := l.find(r.PathValue("name"), query.Get("Qualifier"))
 	if err != nil {
@@ -150,15 +154,25 @@ func (l *Lambda) serveInvoke(r *http.Request) (*answer, error) {
 	if !jsontext.Value(payload).IsValid() {
 		return nil, awswire.Errorf("InvalidRequestContentException", "Could not parse request body into json")
 	}
+	switch kind {
+	case "DryRun":
+		return &answer{status: http.StatusNoContent}, nil
+	case "Event":
+		id, err := l.InvokeAsync(f.Name, payload)
+		return &answer{status: http.StatusAccepted, header: map[string]string{"x-amzn-RequestId": id}}, err
+	}
 	// An invocation goes on if its caller goes away. It is l.Close that ends
 	// it then, by killing the program.
-	result, err := l.invoke(l.ctx, f.Name, payload)
+	result, err := l.run(l.ctx, invokeInput{requestID: uuid.NewString(), function: f.Name, payload: payload, wantTail: logType == "Tail"})
 	if err != nil {
 		return nil, err
 	}
 	a := &answer{body: result.Payload, header: map[string]string{"x-amzn-RequestId": result.RequestID, "X-Amz-Executed-Version": "$LATEST"}}
 	if result.FunctionError != "" {
 		a.header["X-Amz-Function-Error"] = result.FunctionError
+	}
+	if logType == "Tail" {
+		a.header["X-Amz-Log-Result"] = base64.StdEncoding.EncodeToString(result.LogTail)
 	}
 	return a, nil
 }

@@ -1,6 +1,8 @@
 package lambda
 
 import (
+	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -51,6 +53,47 @@ func TestTheSDKInvokes(t *testing.T) {
 	}
 }
 
+func TestTheSDKInvokesLaterOrNotAtAll(t *testing.T) {
+	l, logs := withFunction(t, nil)
+	c := client(t, l)
+	in := &awslambda.InvokeInput{FunctionName: aws.String("f"), InvocationType: types.InvocationTypeDryRun, Payload: []byte(`{"Do":"print","N":1}`)}
+	if out, err := c.Invoke(t.Context(), in); err != nil || out.StatusCode != 204 {
+		t.Fatal(out, err)
+	}
+	in.InvocationType = types.InvocationTypeEvent
+	if out, err := c.Invoke(t.Context(), in); err != nil || out.StatusCode != 202 || len(out.Payload) > 0 {
+		t.Fatal(out, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for !strings.Contains(logs.text(), "REPORT") && pause(ctx, 10*time.Millisecond) {
+	}
+	if n := strings.Count(logs.text(), "START"); n != 1 {
+		t.Errorf("called %d times:\n%s", n, logs.text())
+	}
+}
+
+func TestTheSDKGetsTheEndOfTheLog(t *testing.T) {
+	l, _ := withFunction(t, nil)
+	c := client(t, l)
+	for _, lines := range []int{1, 2, maxTail} {
+		out, err := c.Invoke(t.Context(), &awslambda.InvokeInput{
+			FunctionName: aws.String("f"), LogType: types.LogTypeTail, Payload: fmt.Appendf(nil, `{"Do":"print","N":%d}`, lines),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		log, err := base64.StdEncoding.DecodeString(aws.ToString(out.LogResult))
+		text := string(log)
+		if err != nil || len(text) > maxTail || !strings.Contains(text, fmt.Sprintf("line %d\n", lines-1)) || !strings.Contains(text, "\nREPORT RequestId: ") || !strings.HasSuffix(text, "\n") {
+			t.Errorf("%d lines: the log's end is %s (%v)", lines, text, err)
+		}
+		if lines < maxTail && (!strings.HasPrefix(text, "START RequestId: ") || strings.Count(text, "START") != 1) {
+			t.Errorf("%d lines: it is not the log of one invocation: %s", lines, text)
+		}
+	}
+}
+
 func TestInvocationsThatCannotBeServedSayWhy(t *testing.T) {
 	none := 0
 	l, _ := withFunction(t, func(f *Function) { f.ReservedConcurrency = &none })
@@ -64,9 +107,14 @@ func TestInvocationsThatCannotBeServedSayWhy(t *testing.T) {
 		{"ResourceNotFoundException", "function:f:7", func(in *awslambda.InvokeInput) { in.Qualifier = aws.String("7") }},
 		{"InvalidRequestContentException", "Could not parse", func(in *awslambda.InvokeInput) { in.Payload = []byte(`{`) }},
 		{"RequestTooLargeException", "6291456", func(in *awslambda.InvokeInput) { in.Payload = fmt.Appendf(nil, "%q", strings.Repeat("x", maxPayload)) }},
-		{"InvalidParameterValueException", "InvocationType Event", func(in *awslambda.InvokeInput) { in.InvocationType = types.InvocationTypeEvent }},
-		{"InvalidParameterValueException", "InvocationType DryRun", func(in *awslambda.InvokeInput) { in.InvocationType = types.InvocationTypeDryRun }},
-		{"InvalidParameterValueException", "LogType Tail", func(in *awslambda.InvokeInput) { in.LogType = types.LogTypeTail }},
+		{"RequestTooLargeException", "1048576", func(in *awslambda.InvokeInput) {
+			in.InvocationType, in.Payload = types.InvocationTypeEvent, fmt.Appendf(nil, "%q", strings.Repeat("x", maxAsyncPayload))
+		}},
+		{"ResourceNotFoundException", "function:missing", func(in *awslambda.InvokeInput) {
+			in.InvocationType, in.FunctionName = types.InvocationTypeEvent, aws.String("missing")
+		}},
+		{"InvalidParameterValueException", "InvocationType Later", func(in *awslambda.InvokeInput) { in.InvocationType = "Later" }},
+		{"InvalidParameterValueException", "LogType Head", func(in *awslambda.InvokeInput) { in.LogType = "Head" }},
 		{"InvalidParameterValueException", "ClientContext", func(in *awslambda.InvokeInput) { in.ClientContext = aws.String("e30=") }},
 	} {
 		in := &awslambda.InvokeInput{FunctionName: aws.String("f"), Payload: []byte(`{}`)}

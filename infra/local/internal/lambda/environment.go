@@ -46,6 +46,7 @@ type invocation struct {
 	trace    string
 	deadline time.Time
 	done     chan outcome // takes the program's answer; of size 1
+	wantTail bool         // the end of its log is asked for
 }
 
 // outcome is how an invocation ended.
@@ -54,6 +55,7 @@ type outcome struct {
 	failed   bool
 	timedOut bool
 	reusable bool // the environment can serve another invocation
+	tail     []byte
 }
 
 // start starts an environment and waits until it is ready. Without one it
@@ -222,7 +224,12 @@ func (e *environment) run(ctx context.Context, inv *invocation) (o outcome, seen
 		status = "\tStatus: error\tError Type: Sandbox.Failure"
 	}
 	e.output.say("END RequestId: %s", inv.id)
-	e.output.say("%s", e.report(inv, time.Since(began))+status)
+	last := e.report(inv, time.Since(began)) + status
+	if inv.wantTail {
+		o.tail = e.output.sayLast(inv.id, last)
+	} else {
+		e.output.say("%s", last)
+	}
 	return o, true
 }
 

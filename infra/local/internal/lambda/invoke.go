@@ -36,6 +36,17 @@ type Result struct {
 	Payload []byte
 	// FunctionError is empty if the function succeeded, else "Unhandled".
 	FunctionError string
+	// LogTail is the end of the invocation's log, up to 4 KB, if it was asked for
+	// and a program was reached.
+	LogTail []byte
+}
+
+// invokeInput is an invocation as it is asked for.
+type invokeInput struct {
+	requestID string
+	function  string
+	payload   []byte
+	wantTail  bool
 }
 
 // Invoke runs a function synchronously. It returns an error (an
@@ -43,17 +54,21 @@ type Result struct {
 // exist, the payload is above 6 MB, or no concurrency is left
 // (TooManyRequestsException). If ctx ends first, the program is killed.
 func (l *Lambda) Invoke(ctx context.Context, name string, payload []byte) (*Result, error) {
-	if len(payload) > maxPayload {
+	return l.run(ctx, invokeInput{requestID: uuid.NewString(), function: name, payload: payload})
+}
+
+func (l *Lambda) run(ctx context.Context, c invokeInput) (*Result, error) {
+	if len(c.payload) > maxPayload {
 		return nil, &awswire.Error{Code: "RequestTooLargeException", Status: 413,
-			Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation (got %d)", maxPayload, len(payload))}
+			Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation (got %d)", maxPayload, len(c.payload))}
 	}
-	f, err := l.begin(name)
+	f, err := l.begin(c.function)
 	if err != nil {
 		return nil, err
 	}
 	defer l.end(f)
 
-	inv := &invocation{id: uuid.NewString(), payload: payload, trace: traceID(), done: make(chan outcome, 1)}
+	inv := &invocation{id: c.requestID, payload: c.payload, trace: traceID(), done: make(chan outcome, 1), wantTail: c.wantTail}
 	for {
 		env := l.takeIdle(f)
 		if env == nil {
@@ -83,7 +98,7 @@ func (l *Lambda) finish(env *environment, inv *invocation, o outcome) *Result {
 	if o.reusable {
 		l.putIdle(env)
 	}
-	result := &Result{RequestID: inv.id, Payload: o.payload}
+	result := &Result{RequestID: inv.id, Payload: o.payload, LogTail: o.tail}
 	if o.failed {
 		result.FunctionError = unhandled
 	}

@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
@@ -48,7 +49,7 @@ type Config struct {
 	// Endpoint is the URL under which the services of the local environment
 	// are reached; functions get it as AWS_ENDPOINT_URL.
 	Endpoint string
-	Store    *store.Store // where mappings are remembered
+	Store    *store.Store // where mappings, and events on their way, are remembered
 	Logs     LogWriter
 	Queues   Queues
 	Streams  Streams
@@ -67,14 +68,17 @@ type Lambda struct {
 
 	// What tests replace.
 	invoke      func(ctx context.Context, function string, payload []byte) (*Result, error)
+	invokeAs    func(ctx context.Context, c invokeInput) (*Result, error) // those of InvokeAsync
 	initTimeout time.Duration
 	idleTimeout time.Duration
 
 	mu        sync.Mutex
 	functions map[string]*function
 	mappings  map[string]*mapping // by UUID
-	reserved  int                 // the sum of reserved concurrencies
-	busy      int                 // running invocations of functions that reserve none
+	// permissions are the functions' resource policies, by the statement's id.
+	permissions map[string]*policy.Policy
+	reserved    int // the sum of reserved concurrencies
+	busy        int // running invocations of functions that reserve none
 
 	trimming sync.Mutex // one trim at a time
 }
@@ -88,9 +92,10 @@ func New(cfg Config) *Lambda {
 		idleTimeout: idleTimeout,
 		functions:   map[string]*function{},
 		mappings:    map[string]*mapping{},
+		permissions: map[string]*policy.Policy{},
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
-	l.invoke = l.Invoke
+	l.invoke, l.invokeAs = l.Invoke, l.run
 	return l
 }
 

@@ -16,9 +16,17 @@ type output struct {
 	group, stream string
 	reader        *os.File
 
-	mu     sync.Mutex
-	writer *os.File // nil once closed
+	mu      sync.Mutex
+	writer  *os.File    // nil once closed
+	awaited string      // see sayLast
+	reached chan []byte // takes the tail when awaited was read; of size 1
+
+	tail []byte // the end of what was read, at least maxTail if there is as much
 }
+
+// maxTail is how much of the log an invocation returns when it is asked to
+// ("Invoke", LogType).
+const maxTail = 4 << 10
 
 // mark stands before a line of Lambda's own, so that it begins a new line even
 // if the program has not finished its last one.
@@ -45,6 +53,34 @@ func (o *output) say(format string, args ...any) {
 	}
 }
 
+// sayLast says the last line of an invocation, waits until everything up to it
+// was read, and returns the end of the invocation's log.
+func (o *output) sayLast(requestID, line string) []byte {
+	reached := make(chan []byte, 1)
+	o.mu.Lock()
+	o.awaited, o.reached = line+"\n", reached
+	o.mu.Unlock()
+	o.say("%s", line)
+	tail := <-reached
+	if i := bytes.LastIndex(tail, []byte("START RequestId: "+requestID)); i > 0 {
+		tail = tail[i:]
+	}
+	return tail[max(0, len(tail)-maxTail):]
+}
+
+// keep adds a line to the tail.
+func (o *output) keep(line []byte) {
+	if o.tail = append(o.tail, line...); len(o.tail) > 8*maxTail {
+		o.tail = append(o.tail[:0], o.tail[len(o.tail)-maxTail:]...)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.reached != nil && string(line) == o.awaited {
+		o.reached <- bytes.Clone(o.tail)
+		o.reached = nil
+	}
+}
+
 // close ends the output, once what was written has been read.
 func (o *output) close() {
 	o.mu.Lock()
@@ -61,7 +97,9 @@ func (o *output) read() {
 	emit := func() {
 		if len(line) > 0 {
 			// As on AWS, the event ends with the line end.
-			o.logs.Append(o.group, o.stream, string(append(line, '\n')))
+			line = append(line, '\n')
+			o.logs.Append(o.group, o.stream, string(line))
+			o.keep(line)
 			line = line[:0]
 		}
 	}

@@ -46,11 +46,13 @@ func (l *Lambda) UpdateCode(name, program string) (bool, error) {
 	return true, l.put(f, true)
 }
 
-// DeleteFunction removes a function. Invocations that have begun finish. One
-// that does not exist is not an error.
+// DeleteFunction removes a function. Invocations that have begun finish; events
+// that it was invoked with asynchronously, and that wait, are given up. One that
+// does not exist is not an error.
 func (l *Lambda) DeleteFunction(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.forgetAsync(name)
 	if f := l.functions[name]; f != nil {
 		delete(l.functions, name)
 		l.reserved -= f.reserves()
@@ -86,6 +88,9 @@ func (l *Lambda) put(f Function, replace bool) error {
 	}
 	l.reserved = reserved + version.reserves()
 	l.functions[f.Name] = version
+	if old == nil {
+		return l.resumeAsync(f.Name)
+	}
 	return nil
 }
 

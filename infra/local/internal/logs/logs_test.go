@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 )
 
 func open(t testing.TB, dir string) *Logs {
@@ -54,6 +56,23 @@ func want(t testing.TB, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
 		t.Fatalf("got %d lines %.200q, want %d %.200q", len(got), got, len(want), want)
+	}
+}
+
+// So that the search that the tests of a whole environment make means something.
+func TestASecretThatIsLoggedIsFoundInTheFiles(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir)
+	l.Append("f", "s", "all is well\n")
+	if places, err := secretstest.SearchFiles(dir); err != nil || len(places) > 0 {
+		t.Fatalf("found where there is none: %q, %v", places, err)
+	}
+	l.Append("f", "s", `{"msg":"calling","token":"`+secretstest.Value("token")+`"}`+"\n")
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if places, err := secretstest.SearchFiles(dir); err != nil || len(places) == 0 {
+		t.Errorf("not found (%v)", err)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
@@ -62,9 +63,13 @@ func client(t testing.TB) *sdk.Client {
 	return serve(t, s, io.Discard)
 }
 
+// valueOf returns a value that a search of outputs and logs would find; create,
+// put and read go by its name.
+func valueOf(name string) *string { return aws.String(secretstest.Value(name)) }
+
 func create(t testing.TB, c *sdk.Client, name, value string) *sdk.CreateSecretOutput {
 	t.Helper()
-	out, err := c.CreateSecret(context.Background(), &sdk.CreateSecretInput{Name: &name, SecretString: &value})
+	out, err := c.CreateSecret(context.Background(), &sdk.CreateSecretInput{Name: &name, SecretString: valueOf(value)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +78,7 @@ func create(t testing.TB, c *sdk.Client, name, value string) *sdk.CreateSecretOu
 
 func put(t testing.TB, c *sdk.Client, id, value string, stages ...string) *sdk.PutSecretValueOutput {
 	t.Helper()
-	out, err := c.PutSecretValue(context.Background(), &sdk.PutSecretValueInput{SecretId: &id, SecretString: &value, VersionStages: stages})
+	out, err := c.PutSecretValue(context.Background(), &sdk.PutSecretValueInput{SecretId: &id, SecretString: valueOf(value), VersionStages: stages})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +96,7 @@ func read(t testing.TB, c *sdk.Client, id, stage string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return aws.ToString(out.SecretString)
+	return strings.TrimPrefix(aws.ToString(out.SecretString), secretstest.Value(""))
 }
 
 // refused checks that an error is an exception, and says something.
@@ -139,7 +144,7 @@ func TestTheCurrentVersionBecomesThePreviousOne(t *testing.T) {
 	if read(t, c, "s", "") != "two" || read(t, c, "s", "AWSPREVIOUS") != "one" {
 		t.Fatal("the labels did not move")
 	}
-	third, err := c.UpdateSecret(t.Context(), &sdk.UpdateSecretInput{SecretId: aws.String("s"), SecretString: aws.String("three")})
+	third, err := c.UpdateSecret(t.Context(), &sdk.UpdateSecretInput{SecretId: aws.String("s"), SecretString: valueOf("three")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +158,7 @@ func TestTheCurrentVersionBecomesThePreviousOne(t *testing.T) {
 	// The first has no label any more: it can be read by its id, and is
 	// listed when asked for.
 	got, err := c.GetSecretValue(t.Context(), &sdk.GetSecretValueInput{SecretId: aws.String("s"), VersionId: first.VersionId})
-	if err != nil || *got.SecretString != "one" || len(got.VersionStages) != 0 {
+	if err != nil || *got.SecretString != secretstest.Value("one") || len(got.VersionStages) != 0 {
 		t.Errorf("the first version: %v %v", got, err)
 	}
 	described, err := c.DescribeSecret(t.Context(), &sdk.DescribeSecretInput{SecretId: aws.String("s")})
@@ -195,7 +200,7 @@ func TestAFirstVersionIsTheCurrentOneWhateverItsLabels(t *testing.T) {
 
 func TestAVersionKeepsBinaryValues(t *testing.T) {
 	c := client(t)
-	binary := []byte{0, 1, 255}
+	binary := append([]byte(*valueOf("binary")), 0, 1, 255)
 	if _, err := c.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: aws.String("b"), SecretBinary: binary}); err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +213,7 @@ func TestAVersionKeepsBinaryValues(t *testing.T) {
 func TestARepeatWithTheSameTokenChangesNothing(t *testing.T) {
 	c := client(t)
 	token := strings.Repeat("t", 32)
-	in := sdk.CreateSecretInput{Name: aws.String("s"), SecretString: aws.String("one"), ClientRequestToken: &token}
+	in := sdk.CreateSecretInput{Name: aws.String("s"), SecretString: valueOf("one"), ClientRequestToken: &token}
 	first, err := c.CreateSecret(t.Context(), &in)
 	if err != nil {
 		t.Fatal(err)
@@ -216,12 +221,12 @@ func TestARepeatWithTheSameTokenChangesNothing(t *testing.T) {
 	if again, err := c.CreateSecret(t.Context(), &in); err != nil || *again.ARN != *first.ARN || *again.VersionId != token {
 		t.Errorf("%v %v", again, err)
 	}
-	in.SecretString = aws.String("other")
+	in.SecretString = valueOf("other")
 	_, err = c.CreateSecret(t.Context(), &in)
 	refused(t, err, "ResourceExistsException", "The operation failed because the secret s already exists.")
 
 	token = strings.Repeat("u", 32)
-	add := sdk.PutSecretValueInput{SecretId: aws.String("s"), SecretString: aws.String("two"), ClientRequestToken: &token}
+	add := sdk.PutSecretValueInput{SecretId: aws.String("s"), SecretString: valueOf("two"), ClientRequestToken: &token}
 	for range 2 {
 		if _, err := c.PutSecretValue(t.Context(), &add); err != nil {
 			t.Fatal(err)
@@ -230,7 +235,7 @@ func TestARepeatWithTheSameTokenChangesNothing(t *testing.T) {
 	if read(t, c, "s", "AWSPREVIOUS") != "one" {
 		t.Error("the repeat moved the labels")
 	}
-	add.SecretString = aws.String("three")
+	add.SecretString = valueOf("three")
 	_, err = c.PutSecretValue(t.Context(), &add)
 	refused(t, err, "ResourceExistsException", "already in use for a version of secret")
 }
@@ -252,7 +257,7 @@ func TestWhatSecretsManagerRefusesIsRefusedByName(t *testing.T) {
 			return err
 		}, "ValidationException", "1 to 512"},
 		"a value of 65,537 bytes": {func() error {
-			_, err := c.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: s("s"), SecretString: s(strings.Repeat("v", 65_537))})
+			_, err := c.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: s("s"), SecretString: s(secretstest.Value(strings.Repeat("v", 65_537-len(*valueOf("")))))})
 			return err
 		}, "ValidationException", "SecretString has 65537 bytes: want 1 to 65536"},
 		"an empty value": {func() error {
@@ -264,11 +269,11 @@ func TestWhatSecretsManagerRefusesIsRefusedByName(t *testing.T) {
 			return err
 		}, "InvalidRequestException", "either SecretString or SecretBinary"},
 		"two values": {func() error {
-			_, err := c.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: s("s"), SecretString: s("v"), SecretBinary: []byte("v")})
+			_, err := c.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: s("s"), SecretString: valueOf("v"), SecretBinary: []byte(*valueOf("v"))})
 			return err
 		}, "InvalidParameterException", "both"},
 		"a short token": {func() error {
-			_, err := c.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: s("s"), SecretString: s("v"), ClientRequestToken: s("t")})
+			_, err := c.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: s("s"), SecretString: valueOf("v"), ClientRequestToken: s("t")})
 			return err
 		}, "InvalidParameterException", "ClientRequestToken"},
 		"a customer key": {func() error {
@@ -306,7 +311,7 @@ func TestWhatSecretsManagerRefusesIsRefusedByName(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) { refused(t, call.do(), call.code, call.message) })
 	}
-	if put(t, c, "s", strings.Repeat("v", 65_536)); len(read(t, c, "s", "")) != 65_536 {
+	if put(t, c, "s", strings.Repeat("v", 65_536-len(*valueOf("")))); len(read(t, c, "s", ""))+len(*valueOf("")) != 65_536 {
 		t.Error("a value of 65,536 bytes was cut")
 	}
 }
@@ -384,11 +389,11 @@ func TestADeletedSecretAnswersNoReadUntilItIsRestored(t *testing.T) {
 	const marked = "You can't perform this operation on the secret because it was marked for deletion."
 	_, err = c.GetSecretValue(t.Context(), &sdk.GetSecretValueInput{SecretId: id})
 	refused(t, err, "InvalidRequestException", marked)
-	_, err = c.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: id, SecretString: aws.String("x")})
+	_, err = c.PutSecretValue(t.Context(), &sdk.PutSecretValueInput{SecretId: id, SecretString: valueOf("x")})
 	refused(t, err, "InvalidRequestException", marked)
 	_, err = c.DeleteSecret(t.Context(), &sdk.DeleteSecretInput{SecretId: id})
 	refused(t, err, "InvalidRequestException", marked)
-	_, err = c.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: id, SecretString: aws.String("x")})
+	_, err = c.CreateSecret(t.Context(), &sdk.CreateSecretInput{Name: id, SecretString: valueOf("x")})
 	refused(t, err, "InvalidRequestException", "You can't create this secret because a secret with this name is already scheduled for deletion.")
 	if d, err := c.DescribeSecret(t.Context(), &sdk.DescribeSecretInput{SecretId: id}); err != nil || d.DeletedDate == nil {
 		t.Errorf("%v %v", d, err)
@@ -488,7 +493,7 @@ func TestADeletedSecretIsGoneWhenItsWindowEnds(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Service, later func(time.Duration) *Service) {
 		const day = 24 * time.Hour
 		for i, name := range []string{"restored", "taken", "swept", "month"} {
-			call(t, s.createSecret, createInput{Name: name, SecretString: aws.String("v"), ClientRequestToken: token(i)})
+			call(t, s.createSecret, createInput{Name: name, SecretString: valueOf("v"), ClientRequestToken: token(i)})
 			in := deleteInput{SecretId: name, RecoveryWindowInDays: aws.Int(7)}
 			if name == "month" {
 				in.RecoveryWindowInDays = nil
@@ -507,8 +512,8 @@ func TestADeletedSecretIsGoneWhenItsWindowEnds(t *testing.T) {
 		if _, err := s.restoreSecret(t.Context(), &secretID{"taken"}); code(err) != "ResourceNotFoundException" {
 			t.Errorf("after seven days: %v", err)
 		}
-		call(t, s.createSecret, createInput{Name: "taken", SecretString: aws.String("another"), ClientRequestToken: token(1)})
-		if got := call(t, s.getSecretValue, getInput{SecretId: "taken"}); *got.SecretString != "another" {
+		call(t, s.createSecret, createInput{Name: "taken", SecretString: valueOf("another"), ClientRequestToken: token(1)})
+		if got := call(t, s.getSecretValue, getInput{SecretId: "taken"}); *got.SecretString != secretstest.Value("another") {
 			t.Error("the old value came back")
 		}
 
@@ -529,15 +534,15 @@ func TestADeletedSecretIsGoneWhenItsWindowEnds(t *testing.T) {
 
 func TestASecretKeepsAHundredVersionsAndThoseOfTheLastDay(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Service, later func(time.Duration) *Service) {
-		call(t, s.createSecret, createInput{Name: "s", SecretString: aws.String("v"), ClientRequestToken: token(0)})
+		call(t, s.createSecret, createInput{Name: "s", SecretString: valueOf("v"), ClientRequestToken: token(0)})
 		for i := range 109 {
-			call(t, s.putSecretValue, putInput{SecretId: "s", SecretString: aws.String("v"), ClientRequestToken: token(i + 1)})
+			call(t, s.putSecretValue, putInput{SecretId: "s", SecretString: valueOf("v"), ClientRequestToken: token(i + 1)})
 		}
 		if n := len(s.secrets["s"].Versions); n != 110 {
 			t.Errorf("%d versions within a day, want 110", n)
 		}
 		s = later(25 * time.Hour)
-		call(t, s.putSecretValue, putInput{SecretId: "s", SecretString: aws.String("v"), ClientRequestToken: token(110)})
+		call(t, s.putSecretValue, putInput{SecretId: "s", SecretString: valueOf("v"), ClientRequestToken: token(110)})
 		if n := len(s.secrets["s"].Versions); n != 100 {
 			t.Errorf("%d versions after a day, want 100", n)
 		}
@@ -551,7 +556,7 @@ func TestASecretKeepsAHundredVersionsAndThoseOfTheLastDay(t *testing.T) {
 
 func TestTheDayOfTheLastReadIsKept(t *testing.T) {
 	inBubble(t, func(t *testing.T, s *Service, later func(time.Duration) *Service) {
-		call(t, s.createSecret, createInput{Name: "s", SecretString: aws.String("v"), ClientRequestToken: token(0)})
+		call(t, s.createSecret, createInput{Name: "s", SecretString: valueOf("v"), ClientRequestToken: token(0)})
 		if got := call(t, s.describeSecret, secretID{"s"}); got.LastAccessedDate != 0 {
 			t.Errorf("read before anybody read it: %v", got.LastAccessedDate)
 		}
@@ -564,7 +569,7 @@ func TestTheDayOfTheLastReadIsKept(t *testing.T) {
 }
 
 func TestNoErrorAndNoLogHoldsAValue(t *testing.T) {
-	const value = "s3cr3t-Zq9"
+	value := secretstest.Value("Zq9")
 	s, end := newService(t, t.TempDir())
 	var log bytes.Buffer
 	mux := awswire.NewMux(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})))
