@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strings"
 	"sync"
@@ -36,6 +37,9 @@ type BusPublisher struct {
 	bus         string
 	concurrency int
 	attempts    int
+	log         *slog.Logger // nil: slog.Default
+	logLevel    slog.Level
+	stamper     Stamper
 }
 
 var _ Publisher = (*BusPublisher)(nil)
@@ -47,10 +51,16 @@ type BusOption func(*BusPublisher)
 // at once; the default is 4, and less than 1 counts as 1.
 func WithConcurrency(n int) BusOption { return func(p *BusPublisher) { p.concurrency = max(n, 1) } }
 
+// WithValidation has every event that is published checked against the schema
+// of its type. One that violates it is an *[InvalidError], and nothing of its
+// batch is sent. It is off by default; what PutEntries is given is never
+// checked, since it was when it was encoded.
+func WithValidation(v Validator) BusOption { return func(p *BusPublisher) { p.stamper.Validator = v } }
+
 // NewBusPublisher returns the publisher for the bus with the given name or
 // ARN.
 func NewBusPublisher(client PutEventsAPI, bus string, opts ...BusOption) *BusPublisher {
-	p := &BusPublisher{client: client, bus: bus, concurrency: 4, attempts: 5}
+	p := &BusPublisher{client: client, bus: bus, concurrency: 4, attempts: 5, logLevel: slog.LevelDebug}
 	for _, opt := range opts {
 		opt(p)
 	}
@@ -65,7 +75,7 @@ func (p *BusPublisher) Publish(ctx context.Context, e Event) error {
 // PublishBatch implements [Publisher]. If one event cannot be encoded, none is
 // sent. An error after that is a *[PublishError].
 func (p *BusPublisher) PublishBatch(ctx context.Context, batch []Event) error {
-	entries, err := StampAll(ctx, batch)
+	entries, err := p.stamper.StampAll(ctx, batch)
 	if err != nil {
 		return err
 	}
@@ -134,6 +144,7 @@ func (p *BusPublisher) put(ctx context.Context, entries []Entry) []FailedEntry {
 			}
 			return failed
 		}
+		p.logPublished(ctx, entries, out.Entries)
 		for i, e := range entries {
 			if i >= len(out.Entries) {
 				failed = append(failed, FailedEntry{ID: e.ID, Type: e.Type, Code: "NoAnswer", Err: errors.New("the bus answered fewer entries than it was given")})

@@ -1,7 +1,6 @@
 package events
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -37,30 +36,6 @@ type Envelope struct {
 	Event
 }
 
-// Stamp gives an event its metadata: a new id and the present time, and what
-// ctx carries ([WithOrigin], [WithCause]). An Envelope is returned as it is.
-func Stamp(ctx context.Context, e Event) Envelope {
-	if stamped, ok := e.(Envelope); ok {
-		return stamped
-	}
-	m := Metadata{OccurredAt: time.Now().UTC(), Code: codeOf(e)}
-	origin := OriginFrom(ctx)
-	m.CorrelationID = origin.CorrelationID
-	m.UserID = origin.UserID
-	m.OrganisationID = origin.OrganisationID
-	m.Traceparent = origin.Traceparent
-	if c := causeFrom(ctx); c != nil {
-		m.CausationID = c.id
-		m.ID = c.derive(e.EventType())
-	} else {
-		m.ID = newID()
-	}
-	if m.CorrelationID == "" {
-		m.CorrelationID = m.ID
-	}
-	return Envelope{m, e}
-}
-
 // Entry is an event encoded for the bus. Detail is the JSON object
 // {"metadata": …, "data": …}.
 type Entry struct {
@@ -78,7 +53,10 @@ const MaxEntryBytes = 1<<20 - 64<<10
 // Entry encodes a stamped event. It fails for data that JSON cannot express,
 // for an invalid type, for an Envelope that Stamp has not made (it has no id),
 // and for an event of more than MaxEntryBytes.
-func (e Envelope) Entry() (Entry, error) {
+func (e Envelope) Entry() (Entry, error) { return e.entry(nil) }
+
+// entry is Entry that has the event's data checked first, if v is not nil.
+func (e Envelope) entry(v Validator) (Entry, error) {
 	t := e.EventType()
 	if err := t.Validate(); err != nil {
 		return Entry{}, err
@@ -86,10 +64,21 @@ func (e Envelope) Entry() (Entry, error) {
 	if e.ID == "" {
 		return Entry{}, fmt.Errorf("event %s has no id: make envelopes with Stamp", t)
 	}
+	data := any(e.Event)
+	if v != nil {
+		text, err := json.Marshal(e.Event)
+		if err != nil {
+			return Entry{}, fmt.Errorf("event %s %s: %w", t, e.ID, err)
+		}
+		if err := v.Validate(t, text); err != nil {
+			return Entry{}, &InvalidError{t, e.ID, err}
+		}
+		data = json.RawMessage(text)
+	}
 	detail, err := json.Marshal(struct {
 		Metadata Metadata `json:"metadata"`
-		Data     Event    `json:"data"`
-	}{e.Metadata, e.Event})
+		Data     any      `json:"data"`
+	}{e.Metadata, data})
 	if err != nil {
 		return Entry{}, fmt.Errorf("event %s %s: %w", t, e.ID, err)
 	}
@@ -103,16 +92,3 @@ func (e Envelope) Entry() (Entry, error) {
 // size is what EventBridge counts ("Calculating Amazon EventBridge PutEvents
 // event entry size"); Time and Resources are never set.
 func (e Entry) size() int { return len(e.Type.Source) + len(e.Type.Name) + len(e.Detail) }
-
-// StampAll stamps and encodes a batch. The error names the first event that
-// cannot be published; then nothing of the batch is returned.
-func StampAll(ctx context.Context, batch []Event) ([]Entry, error) {
-	entries := make([]Entry, len(batch))
-	for i, e := range batch {
-		var err error
-		if entries[i], err = Stamp(ctx, e).Entry(); err != nil {
-			return nil, err
-		}
-	}
-	return entries, nil
-}

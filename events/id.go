@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// newID returns a fresh UUIDv7: sorted by time, unique without coordination.
-func newID() string { return uuid.Must(uuid.NewV7()).String() }
+// newUUID returns a fresh UUIDv7: sorted by time, unique without coordination.
+func newUUID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // DeriveID returns the UUIDv7 of an event made from a source that may deliver
 // again (a stream, a trigger, a handler). The same arguments give the same id:

@@ -46,6 +46,13 @@ func (f *Failures) add(id string, err error) {
 	}
 }
 
+// remove takes m out again.
+func (f *Failures) remove(m Item) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.errs, m.itemID())
+}
+
 // Of returns why m failed, nil if it has not. It may be called on nil.
 func (f *Failures) Of(m Item) error {
 	if f == nil {

@@ -19,6 +19,7 @@ type Function struct {
 	routes      map[routeKey]*Route
 	unrouted    *Route
 	logger      *slog.Logger
+	dlq         DLQ // nil if the function has none
 }
 
 var _ lambda.Handler = (*Function)(nil)
@@ -78,7 +79,9 @@ func (f *Function) Invoke(ctx context.Context, payload []byte) ([]byte, error) {
 		records[i] = f.record(&messages[i])
 	}
 	ctx = withLogger(ctx, f.logger.With("requestId", requestID(ctx), "function", f.name))
-	return response(records, f.route(ctx, records))
+	failed := f.route(ctx, records)
+	f.sendPermanent(ctx, records, failed)
+	return response(records, failed)
 }
 
 func requestID(ctx context.Context) string {

@@ -28,13 +28,14 @@
 //     Batch the batch.
 //  7. Every event leaves one line in the log, its outcome record: handled or
 //     failed, why, and how long it took.
+//     What failed for good, see [Permanent], is sent to the DLQ now.
 //  8. Invoke answers with the ids of the failed messages alone. Lambda deletes
 //     the others from the queue; the failed ones become visible again after the
 //     queue's visibility timeout, and after the subscription's maxReceiveCount
 //     they go to its DLQ.
 //
 // The one rule behind it: an event is acknowledged only if the function
-// returned nil for it. It may be delivered again after that too (queues deliver
+// returned nil for it, or the DLQ has accepted it. It may be delivered again after that too (queues deliver
 // at least once), so that its effect must bear repetition: deduplicate by
 // [Message.EventKey], as a session's Once does.
 package handler

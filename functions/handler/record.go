@@ -26,6 +26,10 @@ type Record struct {
 
 	err error // why no event could be found in the message
 
+	queueARN string // where the message came from
+	body     string
+	took     time.Duration // how long the function took
+
 	causeOnce sync.Once
 	cause     context.Context // carries the values of events.WithCause
 }

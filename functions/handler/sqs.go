@@ -65,6 +65,8 @@ func (f *Function) record(m *sqsMessage) *Record {
 		Subscription: strings.TrimPrefix(queue, f.queuePrefix),
 		MessageID:    m.MessageID,
 		ReceiveCount: m.Attributes.ReceiveCount,
+		queueARN:     m.EventSourceARN,
+		body:         m.Body,
 	}
 	if ms := m.Attributes.SentTimestamp; ms != 0 {
 		r.SentAt = time.UnixMilli(ms).UTC()

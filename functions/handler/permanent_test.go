@@ -1,0 +1,154 @@
+package handler_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/functions/handler"
+	. "github.com/penstock-dev/penstock/functions/handler/handlertest"
+)
+
+// dlq keeps what it is sent, and refuses the letters of some messages.
+type dlq struct {
+	refuse  []string // message ids
+	short   bool     // answers for one letter too few
+	letters []handler.DeadLetter
+	queue   string
+}
+
+func (d *dlq) Send(_ context.Context, queueARN string, letters []handler.DeadLetter) []error {
+	d.queue = queueARN
+	d.letters = append(d.letters, letters...)
+	errs := make([]error, len(letters))
+	for i, l := range letters {
+		if slices.Contains(d.refuse, l.MessageID) {
+			errs[i] = errors.New("the DLQ is down")
+		}
+	}
+	if d.short {
+		errs = errs[:len(errs)-1]
+	}
+	return errs
+}
+
+// judge fails by the account's name.
+func judge(_ context.Context, m *withdrawal) error {
+	err := errors.New("no such account")
+	switch {
+	case strings.HasPrefix(m.Event.AccountID, "permanent"):
+		return fmt.Errorf("account: %w", handler.Permanent(err))
+	case strings.HasPrefix(m.Event.AccountID, "failed"):
+		return err
+	}
+	return handler.Permanent(nil)
+}
+
+func judgeAll(ctx context.Context, batch []*withdrawal) error {
+	var failed handler.Failures
+	for _, m := range batch {
+		failed.Add(m, judge(ctx, m))
+	}
+	return failed.Err()
+}
+
+func invokeWithDLQ(t *testing.T, q handler.DLQ, route handler.Route, batch ...events.Event) ([]string, *logbook) {
+	t.Helper()
+	deployed(t)
+	log := new(logbook)
+	f := handler.New(route).WithLogger(log.logger())
+	if q != nil {
+		f.WithDLQ(q)
+	}
+	response, err := f.Invoke(invocation(t.Context(), "request-1"), Payload(t, queue, batch...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Failed(t, response), log
+}
+
+// outcomes are those of the records, by message id.
+func outcomes(t *testing.T, log *logbook) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, l := range log.lines(t, "outcome") {
+		id := l["messageId"].(string)
+		if all[id] != "" {
+			t.Errorf("%s has two outcome records", id)
+		}
+		all[id] = fmt.Sprintf("%v %v: %v", l["level"], l["outcome"], l["reason"])
+	}
+	return all
+}
+
+func TestWhatFailsPermanentlyIsSentToTheDLQAndAcknowledged(t *testing.T) {
+	for what, route := range map[string]handler.Route{"Each": handler.Each(judge), "Batch": handler.Batch(judgeAll)} {
+		t.Run(what, func(t *testing.T) {
+			q := &dlq{}
+			bad := events.Stamp(t.Context(), account("permanent"))
+			failed, log := invokeWithDLQ(t, q, route, account("good"), bad, account("failed"))
+			if !slices.Equal(failed, []string{MessageID(2)}) {
+				t.Errorf("failed %v", failed)
+			}
+			if len(q.letters) != 1 || !strings.HasSuffix(q.queue, ":"+queue) {
+				t.Fatalf("sent %v from %s", q.letters, q.queue)
+			}
+			if l := q.letters[0]; l.MessageID != MessageID(1) || l.Reason != "account: no such account" || !strings.Contains(l.Body, bad.ID) {
+				t.Errorf("sent %+v", l)
+			}
+			got := outcomes(t, log)
+			for i, want := range []string{"INFO handled: ", "ERROR permanent: account: no such account", "WARN failed: no such account"} {
+				if got[MessageID(i)] != want {
+					t.Errorf("outcome of message %d: %q, want %q", i, got[MessageID(i)], want)
+				}
+			}
+		})
+	}
+}
+
+func TestABatchThatFailsPermanentlyIsSentWhole(t *testing.T) {
+	q := &dlq{}
+	failed, _ := invokeWithDLQ(t, q, handler.Batch(func(context.Context, []*withdrawal) error {
+		return handler.Permanent(errors.New("closed"))
+	}), account("A"), account("B"))
+	if len(failed) != 0 || len(q.letters) != 2 {
+		t.Errorf("failed %v, sent %v", failed, q.letters)
+	}
+}
+
+func TestWhatTheDLQDoesNotAcceptComesBack(t *testing.T) {
+	for what, c := range map[string]struct {
+		dlq    handler.DLQ
+		failed []string
+		want   string // the outcome of the first message
+	}{
+		"there is none":       {nil, []string{MessageID(0), MessageID(1)}, "WARN failed: account: no such account"},
+		"it refuses one":      {&dlq{refuse: []string{MessageID(0)}}, []string{MessageID(0)}, "ERROR failed: account: no such account (and it could not be sent to the DLQ: the DLQ is down)"},
+		"it forgets the last": {&dlq{short: true}, []string{MessageID(1)}, "ERROR permanent: account: no such account"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			failed, log := invokeWithDLQ(t, c.dlq, handler.Each(judge), account("permanent-1"), account("permanent-2"))
+			if !slices.Equal(failed, c.failed) {
+				t.Errorf("failed %v, want %v", failed, c.failed)
+			}
+			got := outcomes(t, log)
+			if len(got) != 2 || got[MessageID(0)] != c.want {
+				t.Errorf("got %q", got)
+			}
+		})
+	}
+}
+
+func TestAPermanentErrorIsTheErrorItMarks(t *testing.T) {
+	cause := errors.New("cause")
+	if err := handler.Permanent(cause); !errors.Is(err, cause) || err.Error() != "cause" {
+		t.Errorf("got %v", err)
+	}
+	if err := handler.Permanent(nil); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
