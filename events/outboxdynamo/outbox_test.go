@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/outbox"
@@ -20,14 +21,21 @@ import (
 	"github.com/penstock-dev/penstock/events/savings"
 )
 
-// database keeps the transactions it was given, and answers err.
+// database keeps the transactions it was given, and answers err, if passing
+// says so that many times only.
 type database struct {
 	err          error
+	passing      int
 	transactions [][]types.TransactWriteItem
+	tokens       []string
 }
 
 func (d *database) TransactWriteItems(_ context.Context, in *dynamodb.TransactWriteItemsInput, _ ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error) {
 	d.transactions = append(d.transactions, in.TransactItems)
+	d.tokens = append(d.tokens, aws.ToString(in.ClientRequestToken))
+	if d.passing > 0 && len(d.transactions) > d.passing {
+		return &dynamodb.TransactWriteItemsOutput{}, nil
+	}
 	return &dynamodb.TransactWriteItemsOutput{}, d.err
 }
 
@@ -97,8 +105,8 @@ func TestACommitIsTheMarkTheWritesAndTheEventsInOneTransaction(t *testing.T) {
 		if len(withdrawals.Entries) != 2 || len(fees.Entries) != 1 {
 			t.Fatalf("got %d withdrawals and %d fees", len(withdrawals.Entries), len(fees.Entries))
 		}
-		if want := "savings/SAVINGS_WITHDRAWAL#" + withdrawal.ID; withdrawals.Key != want {
-			t.Errorf("key is %s, want %s", withdrawals.Key, want)
+		if !strings.HasPrefix(withdrawals.Key, "savings/SAVINGS_WITHDRAWAL#") || strings.Contains(withdrawals.Key, withdrawal.ID) {
+			t.Errorf("key is %s, want the type and an id of its own", withdrawals.Key)
 		}
 		want, err := withdrawal.Entry()
 		if err != nil {
@@ -171,7 +179,7 @@ func TestOnlyARepeatIsNoError(t *testing.T) {
 		"no reasons":                             {true, cancelled(), false},
 		"another error":                          {true, context.DeadlineExceeded, false},
 	} {
-		t.Run(what, func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
 			err := outboxdynamo.New(&database{err: c.err}, config).InTx(t.Context(), func(s *outboxdynamo.Session) error {
 				s.Write(put("first"))
 				if c.once {
@@ -180,12 +188,137 @@ func TestOnlyARepeatIsNoError(t *testing.T) {
 				return nil
 			})
 			if c.repeat && err != nil {
-				t.Errorf("got %v", err)
+				t.Errorf("%s: got %v", what, err)
 			}
 			if !c.repeat && (!errors.Is(err, c.err) || !strings.HasPrefix(err.Error(), "outboxdynamo: commit: ")) {
-				t.Errorf("got %v, want %v", err, c.err)
+				t.Errorf("%s: got %v, want %v", what, err, c.err)
 			}
 		})
+	}
+}
+
+func TestACancelledTransactionNamesTheWriteThatIsTheReason(t *testing.T) {
+	for what, c := range map[string]struct {
+		once  bool
+		err   error
+		index int
+		want  string
+	}{
+		"a write's condition, behind the mark": {true, cancelled("None", "None", "ConditionalCheckFailed"), 1, "writes[1] (Put in second): ConditionalCheckFailed"},
+		"a write's condition, without Once":    {false, cancelled("ConditionalCheckFailed", "None"), 0, "writes[0] (Put in first): ConditionalCheckFailed"},
+		"an event":                             {false, cancelled("None", "None", "ValidationError"), -1, "the mark or an event: ValidationError"},
+	} {
+		err := outboxdynamo.New(&database{err: c.err}, config).InTx(t.Context(), func(s *outboxdynamo.Session) error {
+			s.Write(put("first"), put("second"))
+			if c.once {
+				return s.Once("f/s/1")
+			}
+			return nil
+		})
+		var got *outboxdynamo.CanceledError
+		var sdk *types.TransactionCanceledException
+		if !errors.As(err, &got) || got.Index != c.index || !strings.Contains(err.Error(), c.want) || !errors.As(err, &sdk) {
+			t.Errorf("%s: got %v, want index %d and %q", what, err, c.index, c.want)
+		}
+	}
+}
+
+func TestATransactionThatOthersAreInTheWayOfIsTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		write := func(s *outboxdynamo.Session) error { return s.Write(put("first")) }
+		for _, code := range []string{"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"} {
+			db := &database{err: cancelled("None", code), passing: 3}
+			if err := outboxdynamo.New(db, config).InTx(t.Context(), write); err != nil {
+				t.Errorf("%s: got %v", code, err)
+			}
+			if len(db.tokens) != 4 || db.tokens[0] == "" || db.tokens[0] == db.tokens[1] {
+				t.Errorf("%s: requests with the tokens %q, want four of their own", code, db.tokens)
+			}
+		}
+		db := &database{err: cancelled("TransactionConflict", "ConditionalCheckFailed")}
+		if err := outboxdynamo.New(db, config).InTx(t.Context(), write); err == nil || len(db.tokens) != 1 {
+			t.Errorf("a condition failed too: got %v after %d requests", err, len(db.tokens))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
+		defer cancel()
+		conflict := cancelled("TransactionConflict")
+		if err := outboxdynamo.New(&database{err: conflict}, config).InTx(ctx, write); !errors.Is(err, conflict) {
+			t.Errorf("the context ends meanwhile: got %v", err)
+		}
+	})
+}
+
+func TestNothingIsSentOnceTheContextHasEnded(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	db := &database{}
+	err := outboxdynamo.New(db, config).InTx(ctx, func(s *outboxdynamo.Session) error {
+		cancel()
+		return s.Write(put("first"))
+	})
+	if !errors.Is(err, context.Canceled) || len(db.transactions) != 0 {
+		t.Errorf("got %v after %d requests", err, len(db.transactions))
+	}
+}
+
+func TestAPanicCommitsNothingAndEndsTheSession(t *testing.T) {
+	db := &database{}
+	var kept *outboxdynamo.Session
+	func() {
+		defer func() {
+			if got := recover(); got != "oh" {
+				t.Errorf("recovered %v", got)
+			}
+		}()
+		_ = outboxdynamo.New(db, config).InTx(t.Context(), func(s *outboxdynamo.Session) error {
+			kept = s
+			if err := s.PublishAfterCommit(t.Context(), savings.SampleWithdrawal()); err != nil {
+				t.Error(err)
+			}
+			panic("oh")
+		})
+	}()
+	if len(db.transactions) != 0 || kept.Write(put("first")) != outbox.ErrSessionDone {
+		t.Errorf("%d transactions", len(db.transactions))
+	}
+}
+
+func TestASessionMayBeSharedByGoroutines(t *testing.T) {
+	db := &database{}
+	const n = 50
+	err := outboxdynamo.New(db, config).InTx(t.Context(), func(s *outboxdynamo.Session) error {
+		var group errgroup.Group
+		for i := range n {
+			group.Go(func() error {
+				return errors.Join(s.Write(put(fmt.Sprint(i))), s.Once("k"), s.PublishAfterCommit(t.Context(), savings.SampleWithdrawal()))
+			})
+		}
+		return group.Wait()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	items := db.transactions[0]
+	if len(items) != 1+n+1 || len(message(t, items[n+1]).Entries) != n {
+		t.Errorf("%d items", len(items))
+	}
+}
+
+// The same event in two transactions, as a handler without Once makes it when
+// it is called again, must not replace what waits.
+func TestNoTwoTransactionsWriteTheSameOutboxItem(t *testing.T) {
+	db := &database{}
+	withdrawal := events.Stamp(t.Context(), savings.SampleWithdrawal())
+	for range 2 {
+		err := outboxdynamo.New(db, config).InTx(t.Context(), func(s *outboxdynamo.Session) error {
+			return s.PublishAfterCommit(t.Context(), withdrawal)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	a, b := message(t, db.transactions[0][0]), message(t, db.transactions[1][0])
+	if a.Key == b.Key || a.Entries[0].ID != b.Entries[0].ID {
+		t.Errorf("items %s and %s of %s and %s", a.Key, b.Key, a.Entries[0].ID, b.Entries[0].ID)
 	}
 }
 
@@ -200,12 +333,20 @@ func TestASessionEndsWithItsTransaction(t *testing.T) {
 			kept.PublishAfterCommit(t.Context(), savings.SampleWithdrawal()),
 			kept.PublishBatchAfterCommit(t.Context(), nil),
 			kept.Once("k"),
+			kept.Write(put("first")),
 		} {
 			if err != outbox.ErrSessionDone {
 				t.Errorf("%s: got %v", what, err)
 			}
 		}
 	}
+}
+
+// large is a put of an item with a value of n bytes.
+func large(n int) types.TransactWriteItem {
+	item := put("accounts")
+	item.Put.Item = map[string]types.AttributeValue{"pk": &types.AttributeValueMemberB{Value: make([]byte, n)}}
+	return item
 }
 
 func TestWhatASessionCannotDoIsRefusedWithTheWayOut(t *testing.T) {
@@ -240,6 +381,17 @@ func TestWhatASessionCannotDoIsRefusedWithTheWayOut(t *testing.T) {
 			}
 			return publish(3, func(w *savings.Withdrawal) { w.AccountID = strings.Repeat("x", 200<<10) })(s)
 		}, "the transaction has 102 items (3 of them events) and DynamoDB takes 100: split it, or publish fewer events in it"},
+		"a write above an item": {config, func(s *outboxdynamo.Session) error {
+			return s.Write(put("accounts"), large(409_600))
+		}, "writes[1] (Put in accounts) is 409602 bytes, and a DynamoDB item takes 409600: keep the data elsewhere"},
+		"more than 4 MB": {config, func(s *outboxdynamo.Session) error {
+			for range 10 {
+				if err := s.Write(large(400_000)); err != nil {
+					return err
+				}
+			}
+			return publish(1, func(w *savings.Withdrawal) { w.AccountID = strings.Repeat("x", 250_000) })(s)
+		}, "and DynamoDB takes 4194304: split it, or publish fewer events in it"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			db := &database{}

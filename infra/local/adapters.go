@@ -31,6 +31,14 @@ func (t ruleTargets) Send(messages []eventbridge.QueueMessage) ([]error, error) 
 	return t.sqs.SendFromService("events.amazonaws.com", out)
 }
 
+// scheduledFunctions are the functions as EventBridge's schedules see them.
+type scheduledFunctions struct{ lambda *lambda.Lambda }
+
+// Invoke implements [eventbridge.Functions].
+func (f scheduledFunctions) Invoke(functionARN, ruleARN string, event []byte) error {
+	return f.lambda.InvokeFromService("events.amazonaws.com", ruleARN, functionARN, event)
+}
+
 // mappedQueues are the queues as Lambda's pollers see them.
 type mappedQueues struct{ sqs *sqs.Service }
 

@@ -220,9 +220,6 @@ func (e *Environment) open() (err error) {
 	if e.sqs, err = sqs.New(e.store, sqs.Config{Account: c.Account, Region: c.Region, URL: e.endpoint, Logger: c.Logger}); err != nil {
 		return err
 	}
-	if e.events, err = eventbridge.New(e.store, eventbridge.Config{Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Logger: c.Logger}); err != nil {
-		return err
-	}
 	if e.dynamodb, err = dynamodb.New(e.store, dynamodb.Config{Account: c.Account, Region: c.Region, Logger: c.Logger}); err != nil {
 		return err
 	}
@@ -233,7 +230,10 @@ func (e *Environment) open() (err error) {
 		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs,
 		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Logger: c.Logger,
 	})
-	return nil
+	e.events, err = eventbridge.New(e.store, eventbridge.Config{
+		Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Functions: scheduledFunctions{e.lambda}, Logger: c.Logger,
+	})
+	return err
 }
 
 // reset removes directories of an environment that no other process runs.
@@ -293,6 +293,9 @@ const shutdownTimeout = 5 * time.Second
 // returns when everything has ended; calling it again does nothing.
 func (e *Environment) Close() error {
 	var errs []error
+	if e.events != nil {
+		e.events.Close() // it still answers, but runs no schedule
+	}
 	if e.lambda != nil {
 		errs = append(errs, e.lambda.Close())
 		e.lambda = nil

@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/outboxdynamo"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
@@ -201,7 +202,7 @@ func TestAnEventThatItsQueueRefusesIsKeptInTheRulesDeadLetterQueue(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	publisher := events.NewBusPublisher(eventbridge.NewFromConfig(awsConfig(env.Endpoint())), "penstock-local")
+	publisher := eventbus.New(eventbridge.NewFromConfig(awsConfig(env.Endpoint())), "penstock-local")
 	if err := publisher.PublishBatch(t.Context(), []events.Event{savings.SampleWithdrawal(), savings.SampleFeeCharged()}); err != nil {
 		t.Fatal(err)
 	}

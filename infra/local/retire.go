@@ -93,6 +93,8 @@ func (e *Environment) remove(ctx context.Context, r remembered) error {
 		return err
 	case "AWS::Lambda::EventSourceMapping":
 		return e.lambda.DeleteMapping(ctx, r.Ref)
+	case "AWS::Lambda::Permission":
+		e.lambda.DeletePermission(r.Ref)
 	case "AWS::Lambda::Function":
 		e.lambda.DeleteFunction(r.Ref)
 	}

@@ -19,6 +19,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/trading"
 	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/infra/local"
@@ -116,7 +117,7 @@ func TestCodeIsSwappedUnderLoadAndEveryEventIsHandledOnceByOneVersion(t *testing
 	}
 	defer env.Close()
 
-	publisher := events.NewBusPublisher(eventbridge.NewFromConfig(awsConfig(env.Endpoint())), "penstock-local")
+	publisher := eventbus.New(eventbridge.NewFromConfig(awsConfig(env.Endpoint())), "penstock-local")
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	published := map[string]bool{}

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
-	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/trading"
 	"github.com/penstock-dev/penstock/infra/local"
 	"github.com/penstock-dev/penstock/infra/snapshots"
@@ -74,7 +74,7 @@ func TestAnUpdateChangesOnlyWhatDiffersAndKeepsMessagesAndWhatAPersonHasChanged(
 	if _, err := client.UpdateEventSourceMapping(t.Context(), &lambda.UpdateEventSourceMappingInput{UUID: id, Enabled: aws.Bool(false)}); err != nil {
 		t.Fatal(err)
 	}
-	publisher := events.NewBusPublisher(eventbridge.NewFromConfig(awsConfig(env.Endpoint())), "penstock-local")
+	publisher := eventbus.New(eventbridge.NewFromConfig(awsConfig(env.Endpoint())), "penstock-local")
 	for range 3 {
 		if err := publisher.Publish(t.Context(), trading.SampleTradeAllocated()); err != nil {
 			t.Fatal(err)

@@ -45,6 +45,11 @@ type Environment struct {
 	// days. Default false.
 	PointInTimeRecovery bool `json:"pointInTimeRecovery"`
 
+	// SchemaRegistry has an EventBridge schema registry describe every event
+	// type of the project. Default false; an environment on this machine has
+	// none.
+	SchemaRegistry bool `json:"schemaRegistry,omitempty"`
+
 	// LogRetentionDays is how long CloudWatch keeps what functions print; one
 	// of the numbers that it takes. Required.
 	LogRetentionDays int `json:"logRetentionDays"`
@@ -121,6 +126,9 @@ func (e Environment) Validate() error {
 		u, err := url.Parse(e.Endpoint)
 		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 			fault(`endpoint %q must be a URL, such as "http://127.0.0.1:4566"; leave it out for an environment on AWS`, e.Endpoint)
+		}
+		if e.SchemaRegistry {
+			fault("there is no schema registry behind an endpoint: leave out schemaRegistry")
 		}
 	}
 	if !slices.Contains(logRetention, e.LogRetentionDays) {

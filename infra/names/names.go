@@ -21,6 +21,7 @@ const (
 	BusStack        = "bus"
 	DataStack       = "data"
 	OperationsStack = "operations"
+	SchemasStack    = "schemas"
 )
 
 // OutboxRelay is the program that moves committed events from the outbox table
@@ -47,8 +48,11 @@ func New(app, env string) Names { return Names{App: app, Env: env} }
 // Bus is the event bus.
 func (n Names) Bus() string { return n.App + "-" + n.Env }
 
-// Stack is the stack of a part: BusStack, DataStack, OperationsStack, or a
-// function's short name.
+// Registry is the registry of event schemas.
+func (n Names) Registry() string { return n.Bus() }
+
+// Stack is the stack of a part: BusStack, DataStack, OperationsStack,
+// SchemasStack, or a function's short name.
 func (n Names) Stack(part string) string { return n.Bus() + "-" + part }
 
 // Function is a Lambda function, by its short name.
@@ -86,7 +90,7 @@ func (n Names) Export(value string) string { return n.Bus() + "-" + value }
 // that no function may bear it.
 func Reserved(fn string) bool {
 	switch fn {
-	case BusStack, DataStack, OperationsStack, OutboxRelay:
+	case BusStack, DataStack, OperationsStack, SchemasStack, OutboxRelay:
 		return true
 	}
 	return false

@@ -84,7 +84,7 @@ func TestApplicationAndEnvironmentHaveAnAlphabet(t *testing.T) {
 }
 
 func TestNamesOfPenstocksOwnAreReserved(t *testing.T) {
-	for _, name := range []string{"bus", "data", "operations", "outbox-relay"} {
+	for _, name := range []string{"bus", "data", "operations", "schemas", "outbox-relay"} {
 		if !names.Reserved(name) {
 			t.Errorf("%q is free for a function, but names a stack or a program of Penstock's", name)
 		}

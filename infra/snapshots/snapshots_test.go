@@ -72,6 +72,30 @@ func TestInputsAreWhatASynthesisReads(t *testing.T) {
 	}
 }
 
+func TestSchemasAreInputsWhereThereIsARegistryOfThem(t *testing.T) {
+	root := project()
+	root["schemas/shop/ORDER.schema.json"] = &fstest.MapFile{Data: []byte(`{}`)}
+	root["schemas/shop/ORDER.sample.json"] = &fstest.MapFile{Data: []byte(`{}`)}
+	for environments, want := range map[string]bool{
+		`{}`: false,
+		`{"dev": {}, "prod": {"schemaRegistry": false}}`: false,
+		`{"dev": {}, "prod": {"schemaRegistry": true}}`:  true,
+		`{`: false,
+	} {
+		root["infra/environments.json"] = &fstest.MapFile{Data: []byte(environments)}
+		inputs, err := snapshots.Inputs(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, got := inputs["schemas/shop/ORDER.schema.json"]; got != want {
+			t.Errorf("%s: an input: %v, want %v", environments, got, want)
+		}
+		if _, got := inputs["schemas/shop/ORDER.sample.json"]; got {
+			t.Errorf("%s: a sample is an input", environments)
+		}
+	}
+}
+
 func TestASnapshotNamesWhatIsNewer(t *testing.T) {
 	root := project()
 	inputs, err := snapshots.Inputs(root)

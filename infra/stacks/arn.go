@@ -13,9 +13,14 @@ func arn(service, resource string) *string {
 }
 
 func ruleARN(bus, rule string) *string { return arn("events", "rule/"+bus+"/"+rule) }
-func busARN(bus string) *string        { return arn("events", "event-bus/"+bus) }
-func tableARN(table string) *string    { return arn("dynamodb", "table/"+table) }
-func queueARN(queue string) *string    { return arn("sqs", queue) }
+
+// scheduleARN is the ARN of a rule with a schedule: it is on the default bus,
+// which its ARN does not name.
+func scheduleARN(rule string) *string { return arn("events", "rule/"+rule) }
+
+func busARN(bus string) *string     { return arn("events", "event-bus/"+bus) }
+func tableARN(table string) *string { return arn("dynamodb", "table/"+table) }
+func queueARN(queue string) *string { return arn("sqs", queue) }
 
 // secretARN matches the secret of a name: Secrets Manager puts a hyphen and six
 // random characters behind it. The six question marks match no longer name.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsdynamodb"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/jsii-runtime-go"
 
@@ -18,8 +19,9 @@ import (
 type Data struct {
 	Stack awscdk.Stack
 
-	// Outbox holds events that are committed and not yet on the bus. Nothing
-	// in it ever expires: the relay deletes what it has sent, and no one else.
+	// Outbox holds events that are committed and not yet on the bus, and those
+	// that the bus will never take, with the reason. Nothing in it ever expires:
+	// the relay deletes what it has sent, and no one else.
 	Outbox awsdynamodb.Table
 
 	// Idempotency holds deduplication marks, which expire.
@@ -28,8 +30,11 @@ type Data struct {
 	// Tables are those of infra/tables.json, by their short names.
 	Tables map[string]awsdynamodb.Table
 
-	// Relay is the program that moves events from the outbox to the bus.
+	// Relay is the program that moves events from the outbox to the bus: those
+	// of the table's stream at once, and by Sweep, every minute, those that the
+	// stream has missed.
 	Relay *Program
+	Sweep awsevents.CfnRule
 }
 
 func newData(p *project, tables manifest.Tables) *Data {
@@ -50,6 +55,7 @@ func newData(p *project, tables manifest.Tables) *Data {
 		d.Tables[name] = p.newTable(d.Stack, "Table-"+name, name, props)
 	}
 	d.Relay = newRelay(p, d)
+	d.Sweep = newSweep(p, d)
 	return d
 }
 
@@ -78,8 +84,8 @@ func stringKey(name string) *awsdynamodb.Attribute {
 
 // newRelay adds the program that sends what is inserted into the outbox. It
 // reads the table's stream from its beginning and never gives up: a record that
-// was not sent is retried until the stream itself forgets it, after a day, and
-// the item stays in the table even then.
+// was not sent is retried until the stream itself forgets it, after a day; the
+// item stays in the table even then, and the sweep finds it.
 func newRelay(p *project, d *Data) *Program {
 	outbox := tableARN(p.names.Table(names.OutboxTable))
 	relay := newProgram(p, d.Stack, "Relay", program{
@@ -97,7 +103,7 @@ func newRelay(p *project, d *Data) *Program {
 		},
 		policy: []statement{
 			{actions: []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}, resources: []*string{d.Outbox.TableStreamArn()}},
-			{actions: []string{"dynamodb:BatchWriteItem"}, resources: []*string{outbox}},
+			{actions: []string{"dynamodb:BatchWriteItem", "dynamodb:Scan", "dynamodb:UpdateItem"}, resources: []*string{outbox}},
 			{actions: []string{"events:PutEvents"}, resources: []*string{busARN(p.names.Bus())}},
 		},
 	})
@@ -107,11 +113,10 @@ func newRelay(p *project, d *Data) *Program {
 		StartingPosition:               jsii.String("TRIM_HORIZON"),
 		BatchSize:                      jsii.Number(1000),
 		MaximumBatchingWindowInSeconds: jsii.Number(0),
-		// All but the relay's own deletions. A modification is a second
-		// transaction that wrote the same key: a handler that did not use Once,
-		// and whose event was delivered again.
+		// All but the relay's own deletions, and what it sets aside. An item
+		// that is put back, to be sent again, is a modification too.
 		FilterCriteria: &awslambda.CfnEventSourceMapping_FilterCriteriaProperty{
-			Filters: []any{&awslambda.CfnEventSourceMapping_FilterProperty{Pattern: jsii.String(`{"eventName":["INSERT","MODIFY"]}`)}},
+			Filters: []any{&awslambda.CfnEventSourceMapping_FilterProperty{Pattern: jsii.String(`{"eventName":["INSERT","MODIFY"],"dynamodb":{"NewImage":{"setAside":{"S":[{"exists":false}]}}}}`)}},
 		},
 		FunctionResponseTypes:      jsii.Strings("ReportBatchItemFailures"),
 		BisectBatchOnFunctionError: jsii.Bool(true),
@@ -119,4 +124,31 @@ func newRelay(p *project, d *Data) *Program {
 		MaximumRecordAgeInSeconds:  jsii.Number(-1), // without limit
 	})
 	return relay
+}
+
+// newSweep adds the schedule by which the relay looks through the outbox for
+// what the stream has missed. One that does not reach the relay is not repeated:
+// the next comes soon.
+func newSweep(p *project, d *Data) awsevents.CfnRule {
+	name := p.names.Rule(names.OutboxRelay, "sweep")
+	awslambda.NewCfnPermission(d.Stack, jsii.String("SweepPermission"), &awslambda.CfnPermissionProps{
+		Action:       jsii.String("lambda:InvokeFunction"),
+		FunctionName: d.Relay.Lambda.FunctionName(),
+		Principal:    jsii.String("events.amazonaws.com"),
+		SourceArn:    scheduleARN(name),
+	})
+	return awsevents.NewCfnRule(d.Stack, jsii.String("Sweep"), &awsevents.CfnRuleProps{
+		Name:               &name,
+		Description:        jsii.String("Has the outbox relay look for events that the table's stream has missed"),
+		ScheduleExpression: jsii.String("rate(1 minute)"),
+		State:              jsii.String("ENABLED"),
+		Targets: []any{&awsevents.CfnRule_TargetProperty{
+			Id:  jsii.String("relay"),
+			Arn: d.Relay.Lambda.FunctionArn(),
+			RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
+				MaximumEventAgeInSeconds: jsii.Number(60),
+				MaximumRetryAttempts:     jsii.Number(0),
+			},
+		}},
+	})
 }

@@ -53,15 +53,18 @@ var (
 func permissions(n names.Names, m *manifest.Function) []statement {
 	var policy []statement
 	if len(m.Subscriptions) > 0 {
-		var queues []*string
+		var queues, dlqs []*string
 		for _, s := range m.Subscriptions {
 			queues = append(queues, queueARN(n.Queue(m.Name, s.Name)))
+			dlqs = append(dlqs, queueARN(n.DLQ(m.Name, s.Name)))
 		}
 		// Lambda, "Configuring an execution role" for Amazon SQS.
 		policy = append(policy, statement{
 			actions:   []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
 			resources: queues,
 		})
+		// An event that fails permanently is sent to the DLQ by the function.
+		policy = append(policy, statement{actions: []string{"sqs:GetQueueUrl", "sqs:SendMessage"}, resources: dlqs})
 	}
 	if len(m.Publishes) > 0 {
 		// An outbox key begins with the event's type, so a function can enqueue
@@ -77,9 +80,12 @@ func permissions(n names.Names, m *manifest.Function) []statement {
 		})
 	}
 	if m.UsesSessions() {
+		// Marks are event keys, which begin with the function's name: it cannot
+		// keep another from handling its events.
 		policy = append(policy, statement{
-			actions:   []string{"dynamodb:PutItem"},
-			resources: []*string{tableARN(n.Table(names.IdempotencyTable))},
+			actions:    []string{"dynamodb:PutItem"},
+			resources:  []*string{tableARN(n.Table(names.IdempotencyTable))},
+			conditions: map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": []string{m.Name + "/*"}}},
 		})
 	}
 	for _, table := range slices.Sorted(maps.Keys(m.Tables)) {

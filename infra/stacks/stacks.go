@@ -7,6 +7,7 @@
 //	<app>-<env>-data        the outbox and its relay, deduplication marks, tables.json
 //	<app>-<env>-<function>  program, role, log group; of each subscription the
 //	                        rule, queue, DLQs and event source mapping
+//	<app>-<env>-schemas     the registry of event schemas, where one is wanted
 //
 // They are deployed in this order. They refer to each other by the names of
 // package names alone, never by CloudFormation exports, which would lock them
@@ -22,6 +23,7 @@
 package stacks
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -29,6 +31,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/infra/manifest"
 	"github.com/penstock-dev/penstock/infra/names"
 )
@@ -38,7 +41,7 @@ const DefaultApp = "penstock"
 
 // Props says what to provision.
 type Props struct {
-	// Root is the project: its functions, infra/tables.json and so on.
+	// Root is the project: its functions, schemas, infra/tables.json and so on.
 	// Required; os.DirFS(".") in a CDK app, which the CDK starts in the root.
 	Root fs.FS
 
@@ -63,6 +66,9 @@ type Props struct {
 type Stacks struct {
 	Bus  *Bus
 	Data *Data
+
+	// Schemas is nil in an environment without a schema registry.
+	Schemas *Schemas
 
 	functions map[string]*Function
 }
@@ -90,6 +96,9 @@ func New(app awscdk.App, props *Props) *Stacks {
 	in := &project{app: app, props: p, names: n}
 	s := &Stacks{functions: map[string]*Function{}}
 	s.Bus = newBus(in)
+	if p.Env.SchemaRegistry {
+		s.Schemas = newSchemas(in)
+	}
 	s.Data = newData(in, tables)
 	s.Data.Stack.AddStackDependency(s.Bus.Stack, nil)
 	for i := range functions {
@@ -126,7 +135,11 @@ func load(root fs.FS, env manifest.Environment, n names.Names) ([]manifest.Funct
 	if err != nil {
 		return nil, nil, err
 	}
-	return functions, tables, manifest.Check(functions, n)
+	types, err := schema.LoadProject(root)
+	if err != nil {
+		return nil, nil, err
+	}
+	return functions, tables, errors.Join(manifest.Check(functions, n), manifest.CheckTypes(functions, types))
 }
 
 // A project is what every stack of New is made from.

@@ -199,9 +199,11 @@ func TestAFunctionMayDoWhatItsManifestSaysAndNoMore(t *testing.T) {
 	for stack, want := range map[string][]statement{
 		"penstock-dev-fee": {
 			{actions: []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}, resources: []string{sqs + "fee-withdrawals", sqs + "fee-deposits", sqs + "fee-trades"}},
+			{actions: []string{"sqs:GetQueueUrl", "sqs:SendMessage"}, resources: []string{sqs + "fee-withdrawals-dlq", sqs + "fee-deposits-dlq", sqs + "fee-trades-dlq"}},
 			{actions: []string{"dynamodb:PutItem"}, resources: []string{dynamodb + "outbox"},
 				conditions: `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["savings/FEE_CHARGED#*","savings/FEE_WAIVED#*"]}}`},
-			{actions: []string{"dynamodb:PutItem"}, resources: []string{dynamodb + "idempotency"}},
+			{actions: []string{"dynamodb:PutItem"}, resources: []string{dynamodb + "idempotency"},
+				conditions: `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["fee/*"]}}`},
 			{actions: read, resources: []string{dynamodb + "accounts"}},
 			{actions: []string{"dynamodb:BatchGetItem", "dynamodb:BatchWriteItem", "dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"},
 				resources: []string{dynamodb + "fee-ledger"}},
@@ -213,7 +215,7 @@ func TestAFunctionMayDoWhatItsManifestSaysAndNoMore(t *testing.T) {
 		},
 		"penstock-dev-data": { // the relay's
 			{actions: []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}, resources: []string{"${Outbox27BBF20A.StreamArn}"}},
-			{actions: []string{"dynamodb:BatchWriteItem"}, resources: []string{dynamodb + "outbox"}},
+			{actions: []string{"dynamodb:BatchWriteItem", "dynamodb:Scan", "dynamodb:UpdateItem"}, resources: []string{dynamodb + "outbox"}},
 			{actions: []string{"events:PutEvents"}, resources: []string{"arn:${AWS::Partition}:events:" + region + "event-bus/penstock-dev"}},
 			{actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, resources: []string{logs + "outbox-relay:*"}},
 		},
@@ -301,6 +303,29 @@ func TestTheOutboxNeverForgetsAndItsRelayNeverGivesUp(t *testing.T) {
 	} {
 		if mapping[property] != want {
 			t.Errorf("the relay's mapping: %s is %v, want %v", property, mapping[property], want)
+		}
+	}
+	if got, want := text(mapping["FilterCriteria"]), `{"Filters":[{"Pattern":"{\"eventName\":[\"INSERT\",\"MODIFY\"],\"dynamodb\":{\"NewImage\":{\"setAside\":{\"S\":[{\"exists\":false}]}}}}"}]}`; got != want {
+		t.Errorf("the relay's mapping: filter\n%s, want\n%s", got, want)
+	}
+}
+
+func TestTheOutboxIsSweptEveryMinuteByItsRelayAlone(t *testing.T) {
+	data := shopIn(t, dev)["penstock-dev-data"]
+	rule := data.named(t, "AWS::Events::Rule", "Name", "penstock-dev-outbox-relay-sweep").Properties
+	if rule["ScheduleExpression"] != "rate(1 minute)" || rule["State"] != "ENABLED" || rule["EventBusName"] != nil {
+		t.Errorf("rule %v: want every minute, on the default bus, which alone has schedules", rule)
+	}
+	if got, want := text(rule["Targets"]), `[{"Arn":"${Relay3F9A082A.Arn}","Id":"relay","RetryPolicy":{"MaximumEventAgeInSeconds":60,"MaximumRetryAttempts":0}}]`; got != want {
+		t.Errorf("targets %s, want %s", got, want)
+	}
+	permission := data.Resources["SweepPermission"].Properties
+	for property, want := range map[string]string{
+		"Action": "lambda:InvokeFunction", "Principal": "events.amazonaws.com", "FunctionName": "${Relay3F9A082A}",
+		"SourceArn": "arn:${AWS::Partition}:events:" + region + "rule/penstock-dev-outbox-relay-sweep",
+	} {
+		if got := text(permission[property]); got != want {
+			t.Errorf("permission: %s is %s, want %s", property, got, want)
 		}
 	}
 }
@@ -435,6 +460,11 @@ func TestNewNamesEveryFaultOfAProject(t *testing.T) {
 		"functions/a/function.json": {Data: []byte(`{"name": "a", "memoryMB": 1}`)},
 		"functions/b/function.json": {Data: []byte(`{"name": "b", "timeout": 1}`)},
 	}
+	misfit := fstest.MapFS{
+		"functions/a/function.json": {Data: []byte(`{"name": "a", "publishes": ["savings/FEE_CHARGD"],
+			"subscriptions": [{"name": "x", "event": "savings/FEE_CHARGED", "filter": {"data": {"amuont": [1]}}}]}`)},
+		"schemas/savings/FEE_CHARGED.schema.json": {Data: []byte(`{"type": "object", "properties": {"amount": {"type": "number"}}}`)},
+	}
 	long := fstest.MapFS{"functions/" + strings.Repeat("f", 60) + "/function.json": {Data: []byte(`{"name": "` + strings.Repeat("f", 60) + `"}`)}}
 	for _, c := range []struct {
 		what  string
@@ -445,6 +475,10 @@ func TestNewNamesEveryFaultOfAProject(t *testing.T) {
 		{"the app's name", stacks.Props{Root: shop, App: "My Shop", Env: dev}, []string{`application name "My Shop"`}},
 		{"no environment", stacks.Props{Root: shop}, []string{`environment name ""`}},
 		{"an environment's settings", stacks.Props{Root: shop, Env: manifest.Environment{Name: "dev"}}, []string{`environment "dev": CloudWatch keeps no logs for 0 days`}},
+		{"event types", stacks.Props{Root: misfit, Env: dev}, []string{
+			`function "a": subscription "x": the filter does not fit savings/FEE_CHARGED: data.amuont: there is no such field: did you mean data.amount?`,
+			`function "a": publishes: no event type "savings/FEE_CHARGD"`,
+		}},
 		{"names that are too long", stacks.Props{Root: long, Env: dev}, []string{"AWS takes 64"}},
 		{"a program that does not compile", stacks.Props{Root: shop, Env: dev, Build: func(string) (string, error) { return "", os.ErrInvalid }}, []string{os.ErrInvalid.Error()}},
 	} {

@@ -28,6 +28,12 @@ var shop = fstest.MapFS{
 			{"name": "trades", "event": "trading/TRADE_ALLOCATED"}
 		]}`)},
 	"functions/plain/function.json": {Data: []byte(`{"name": "plain"}`)},
+
+	"schemas/savings/FEE_CHARGED.schema.json":        {Data: []byte(`{"type": "object"}`)},
+	"schemas/savings/FEE_WAIVED.schema.json":         {Data: []byte(`{"type": "object"}`)},
+	"schemas/savings/SAVINGS_WITHDRAWAL.schema.json": {Data: []byte(`{"type": "object", "properties": {"amount": {"type": "number"}, "note": {"type": ["string", "null"]}}}`)},
+	"schemas/savings/SAVINGS_DEPOSIT.schema.json":    {Data: []byte(`{"type": "object"}`)},
+	"schemas/trading/TRADE_ALLOCATED.schema.json":    {Data: []byte(`{"type": "object"}`)},
 }
 
 // dev and prod are the shop's environments, one with no protection at all and

@@ -5,13 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
 
-	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/outbox"
 	"github.com/penstock-dev/penstock/events/outboxdynamo"
 )
@@ -21,110 +20,111 @@ import (
 // waits.
 const concurrency = 16
 
-// relay hands over what a stream batch of the outbox table contains.
+// sendMargin is how long before the function's timeout sending ends: time to
+// remove what the bus has accepted, and to say what it has not, even if the bus
+// does not answer at all.
+const sendMargin = 5 * time.Second
+
+// relay moves events from the outbox table to the bus. Lambda calls it with one
+// event at a time.
 type relay struct {
-	outbox outbox.Relay
-	log    *slog.Logger
+	bus   outbox.Bus
+	store *outboxdynamo.Store
+	log   *slog.Logger
+
+	app, env string        // of the metrics
+	next     string        // where the sweep goes on; empty: at the start
+	after    time.Duration // how long the sweep leaves an item to the stream
 }
 
 // newRelay reads the settings that the deployment gives it.
-func newRelay(bus events.PutEventsAPI, db outboxdynamo.StoreAPI, getenv func(string) string, log *slog.Logger) (*relay, error) {
-	for _, name := range []string{"PENSTOCK_BUS", "PENSTOCK_OUTBOX_TABLE"} {
+func newRelay(bus eventbus.API, db outboxdynamo.StoreAPI, getenv func(string) string, log *slog.Logger) (*relay, error) {
+	for _, name := range []string{"PENSTOCK_APP", "PENSTOCK_ENV", "PENSTOCK_BUS", "PENSTOCK_OUTBOX_TABLE"} {
 		if getenv(name) == "" {
 			return nil, fmt.Errorf("%s is not set: the deployment gives it", name)
 		}
 	}
 	return &relay{
-		outbox: outbox.Relay{
-			Bus:   events.NewBusPublisher(bus, getenv("PENSTOCK_BUS"), events.WithConcurrency(concurrency)),
-			Store: outboxdynamo.NewStore(db, getenv("PENSTOCK_OUTBOX_TABLE")),
-		},
-		log: log,
+		bus:   eventbus.New(bus, getenv("PENSTOCK_BUS"), eventbus.WithConcurrency(concurrency), eventbus.WithLogger(log, slog.LevelInfo)),
+		store: outboxdynamo.NewStore(db, getenv("PENSTOCK_OUTBOX_TABLE")),
+		log:   log,
+		app:   getenv("PENSTOCK_APP"),
+		env:   getenv("PENSTOCK_ENV"),
+		after: sweepAfter,
 	}, nil
 }
 
-// handle publishes the events of a batch and removes them from the table.
-//
-// The answer names the first record that failed. Lambda takes a stream's batch
-// as done up to there and delivers everything from there on again ("Configuring
-// partial batch response with DynamoDB and Lambda"), what has been sent since
-// included: an event may reach the bus twice, with the id it has.
-//
-// A record that cannot be read is a failure too. It holds up the stream until a
-// person looks or Lambda gives it up to the mapping's failure destination; what
-// committed is never dropped here.
-func (r *relay) handle(ctx context.Context, batch awsevents.DynamoDBEvent) (awsevents.DynamoDBEventResponse, error) {
-	start := time.Now()
-	removed := 0
-	var messages []outbox.Message
-	failed := map[int]bool{}      // records, by index
-	records := map[string][]int{} // the records of a message's key
-	for i, record := range batch.Records {
-		if record.EventName == string(awsevents.DynamoDBOperationTypeRemove) {
-			removed++ // the relay's own deletion
+// input is what Lambda calls with: a batch of the stream, or a schedule's event.
+type input struct {
+	awsevents.DynamoDBEvent
+	DetailType string `json:"detail-type"`
+}
+
+func (r *relay) handle(ctx context.Context, in input) (any, error) {
+	switch {
+	case in.DetailType == "Scheduled Event":
+		return nil, r.sweep(ctx)
+	case in.Records != nil:
+		return r.stream(ctx, in.Records), nil
+	}
+	return nil, errors.New("the event is neither a batch of a DynamoDB stream nor that of a schedule: what invokes this function?")
+}
+
+// result is what became of messages; figures are of events.
+type result struct {
+	sent, failed, setAside int
+
+	unsent map[string]bool // keys of messages that are to be sent again
+	err    error           // why
+}
+
+// send publishes messages and removes them from the table. What the bus will
+// never take it sets aside, and so it does with bad, which could not be read;
+// all that fails otherwise is to be sent again.
+func (r *relay) send(ctx context.Context, messages []outbox.Message, bad []outbox.Refusal) result {
+	sendCtx, cancel := ctx, context.CancelFunc(func() {})
+	if deadline, ok := ctx.Deadline(); ok {
+		sendCtx, cancel = context.WithDeadline(ctx, deadline.Add(-sendMargin))
+	}
+	delivered := outbox.Deliver(sendCtx, r.bus, messages)
+	cancel()
+	out := result{unsent: map[string]bool{}, err: delivered.Err}
+	for _, key := range delivered.Failed {
+		out.unsent[key] = true
+	}
+	if err := r.store.Remove(ctx, delivered.Sent); err != nil {
+		// Some may be removed, but which? They are sent again, with their ids.
+		out.err = errors.Join(out.err, fmt.Errorf("removing what was sent: %w", err))
+		for _, key := range delivered.Sent {
+			out.unsent[key] = true
+		}
+	}
+	aside := map[string]bool{}
+	for _, refusal := range slices.Concat(bad, delivered.Refused) {
+		if err := r.store.SetAside(ctx, refusal.Key, refusal.Reason); err != nil {
+			out.err = errors.Join(out.err, err)
+			out.unsent[refusal.Key] = true
 			continue
 		}
-		// MODIFY is a second transaction that wrote the same key: a handler
-		// without Once whose event was delivered again. What it published
-		// beyond the first would otherwise be lost.
-		m, err := decode(record.Change.NewImage)
-		if err != nil {
-			failed[i] = true
-			r.log.ErrorContext(ctx, "unreadable record", "sequenceNumber", record.Change.SequenceNumber, "reason", err.Error())
-			continue
-		}
-		messages = append(messages, m)
-		records[m.Key] = append(records[m.Key], i)
+		aside[refusal.Key] = true
+		out.setAside += size(refusal.Message)
+		r.log.ErrorContext(ctx, "set aside", "key", refusal.Key, "reason", refusal.Reason)
 	}
-
-	unsent, err := r.outbox.Send(ctx, messages)
-	for _, key := range unsent {
-		for _, i := range records[key] {
-			failed[i] = true
+	for _, m := range messages {
+		switch {
+		case out.unsent[m.Key]:
+			out.failed += size(m)
+		case !aside[m.Key]:
+			out.sent += size(m)
 		}
 	}
-
-	response := awsevents.DynamoDBEventResponse{BatchItemFailures: []awsevents.DynamoDBBatchItemFailure{}}
-	if len(failed) > 0 {
-		// Records come in the order of their sequence numbers.
-		first := slices.Min(slices.Collect(maps.Keys(failed)))
-		response.BatchItemFailures = append(response.BatchItemFailures,
-			awsevents.DynamoDBBatchItemFailure{ItemIdentifier: batch.Records[first].Change.SequenceNumber})
-	}
-	r.report(ctx, len(batch.Records)-removed-len(failed), len(failed), err, time.Since(start))
-	return response, nil
-}
-
-// report writes one line for a batch: how many outbox items were sent, how many
-// failed, and why.
-func (r *relay) report(ctx context.Context, sent, failed int, err error, took time.Duration) {
-	level, reason := slog.LevelInfo, ""
-	if failed > 0 {
-		level = slog.LevelError
-	}
-	if err != nil {
-		reason = err.Error()
-	}
-	r.log.LogAttrs(ctx, level, "relayed",
-		slog.Int("sent", sent),
-		slog.Int("failed", failed),
-		slog.String("reason", reason),
-		slog.Float64("durationMs", float64(took.Microseconds())/1000),
-	)
-}
-
-// decode reads the outbox item that a transaction wrote.
-func decode(item map[string]awsevents.DynamoDBAttributeValue) (outbox.Message, error) {
-	key, list := item["pk"], item["events"]
-	if key.DataType() != awsevents.DataTypeString || list.DataType() != awsevents.DataTypeList {
-		return outbox.Message{}, errors.New("the new image has no string pk and list events: is this the stream of an outbox table, with the view NEW_IMAGE?")
-	}
-	details := make([]string, len(list.List()))
-	for i, d := range list.List() {
-		if d.DataType() != awsevents.DataTypeString {
-			return outbox.Message{}, fmt.Errorf("item %s: event %d is not a string", key.String(), i)
+	for _, refusal := range bad {
+		if out.unsent[refusal.Key] {
+			out.failed += size(refusal.Message)
 		}
-		details[i] = d.String()
 	}
-	return outboxdynamo.Decode(key.String(), details)
+	return out
 }
+
+// size is how many events a message counts for: one, if it cannot be read.
+func size(m outbox.Message) int { return max(len(m.Entries), 1) }

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,24 +26,77 @@ import (
 	"github.com/penstock-dev/penstock/events/savings"
 )
 
-// services is a bus and a table: it keeps what was published and what was removed,
-// in the order of the calls.
+// services is a bus and a table: it keeps what was published, what was removed
+// and what was set aside, in the order of the calls.
 type services struct {
 	refuse    string // an account whose events the bus refuses
+	throttle  string // one whose events it cannot take now
+	hang      bool   // whether it never answers
 	removeErr error
+	updateErr error
+	scanErr   error
+	pages     [][]map[string]dbtypes.AttributeValue // of a scan
 
 	mu        sync.Mutex
 	published []string // details
 	removed   []string // keys
+	setAside  map[string]string
+	scanned   []string // where the pages that were read begin
 }
 
-func (s *services) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+func (s *services) UpdateItem(_ context.Context, in *dynamodb.UpdateItemInput, _ ...func(*dynamodb.Options)) (*dynamodb.UpdateItemOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.updateErr != nil {
+		return nil, s.updateErr
+	}
+	if s.setAside == nil {
+		s.setAside = map[string]string{}
+	}
+	key := in.Key["pk"].(*dbtypes.AttributeValueMemberS).Value
+	s.setAside[key] = in.ExpressionAttributeValues[":reason"].(*dbtypes.AttributeValueMemberS).Value
+	return &dynamodb.UpdateItemOutput{}, nil
+}
+
+// Scan answers the page whose number is the key that it is to begin after.
+func (s *services) Scan(_ context.Context, in *dynamodb.ScanInput, _ ...func(*dynamodb.Options)) (*dynamodb.ScanOutput, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.scanErr != nil {
+		return nil, s.scanErr
+	}
+	i := 0
+	after, ok := in.ExclusiveStartKey["pk"].(*dbtypes.AttributeValueMemberS)
+	if ok {
+		i, _ = strconv.Atoi(after.Value)
+	}
+	s.scanned = append(s.scanned, strconv.Itoa(i))
+	out := &dynamodb.ScanOutput{}
+	if i < len(s.pages) {
+		out.Items = s.pages[i]
+	}
+	if i+1 < len(s.pages) {
+		out.LastEvaluatedKey = map[string]dbtypes.AttributeValue{"pk": &dbtypes.AttributeValueMemberS{Value: strconv.Itoa(i + 1)}}
+	}
+	return out, nil
+}
+
+func (s *services) PutEvents(ctx context.Context, in *eventbridge.PutEventsInput, _ ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error) {
+	if s.hang {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := &eventbridge.PutEventsOutput{Entries: make([]bustypes.PutEventsResultEntry, len(in.Entries))}
 	for i, e := range in.Entries {
 		if s.refuse != "" && strings.Contains(*e.Detail, s.refuse) {
 			out.Entries[i].ErrorCode = aws.String("MalformedDetail")
+			out.FailedEntryCount++
+			continue
+		}
+		if s.throttle != "" && strings.Contains(*e.Detail, s.throttle) {
+			out.Entries[i].ErrorCode = aws.String("ThrottlingException")
 			out.FailedEntryCount++
 			continue
 		}
@@ -76,19 +131,25 @@ type record struct {
 	image  string // the JSON of NewImage
 }
 
-// item is the record of a withdrawal from account written to the outbox.
-func item(t *testing.T, change, account string) record {
+// item is the record of an outbox item that holds withdrawals from accounts.
+func item(t *testing.T, change string, accounts ...string) record {
 	t.Helper()
-	entry, err := events.Stamp(t.Context(), savings.SampleWithdrawal(func(w *savings.Withdrawal) { w.AccountID = account })).Entry()
-	if err != nil {
-		t.Fatal(err)
+	var entries []events.Entry
+	var details []string
+	for _, account := range accounts {
+		entry, err := events.Stamp(t.Context(), savings.SampleWithdrawal(func(w *savings.Withdrawal) { w.AccountID = account })).Entry()
+		if err != nil {
+			t.Fatal(err)
+		}
+		detail, err := json.Marshal(string(entry.Detail))
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries = append(entries, entry)
+		details = append(details, fmt.Sprintf(`{"S": %s}`, detail))
 	}
-	key := outbox.Key(entry.Type, entry.ID)
-	detail, err := json.Marshal(string(entry.Detail))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return record{change, key, fmt.Sprintf(`{"pk": {"S": %q}, "events": {"L": [{"S": %s}]}}`, key, detail)}
+	key := outbox.Key(entries[0].Type, entries[0].ID)
+	return record{change, key, fmt.Sprintf(`{"pk": {"S": %q}, "events": {"L": [%s]}}`, key, strings.Join(details, ","))}
 }
 
 // handle runs the relay as Lambda does, on the JSON of a batch; it returns the
@@ -130,7 +191,7 @@ func handle(t *testing.T, s *services, records ...record) (retryFrom, log string
 }
 
 func environment(name string) string {
-	return map[string]string{"PENSTOCK_BUS": "bus", "PENSTOCK_OUTBOX_TABLE": "outbox"}[name]
+	return map[string]string{"PENSTOCK_BUS": "bus", "PENSTOCK_OUTBOX_TABLE": "outbox", "PENSTOCK_APP": "shop", "PENSTOCK_ENV": "dev"}[name]
 }
 
 // accounts tells whose withdrawals the published details are of.
@@ -162,7 +223,7 @@ func TestWhatWasCommittedIsPublishedInOrderAndRemoved(t *testing.T) {
 	if !slices.Equal(sorted(s.removed...), sorted(a.key, b.key)) {
 		t.Errorf("removed %v", s.removed)
 	}
-	if !strings.Contains(log, "sent=2 failed=0") {
+	if !strings.Contains(log, counts(2, 0, 0)) {
 		t.Errorf("log is %s", log)
 	}
 }
@@ -173,7 +234,7 @@ func TestTheRelaysOwnDeletionsAreNothingToSend(t *testing.T) {
 	if retryFrom != "" || len(s.published) != 0 || len(s.removed) != 0 {
 		t.Errorf("retries from %q, published %v, removed %v", retryFrom, s.published, s.removed)
 	}
-	if !strings.Contains(log, "sent=0 failed=0") {
+	if !strings.Contains(log, counts(0, 0, 0)) {
 		t.Errorf("log is %s", log)
 	}
 }
@@ -192,19 +253,72 @@ func TestAnItemWrittenAgainIsSentAgain(t *testing.T) {
 	}
 }
 
-func TestWhatTheBusRefusesStaysAndComesBack(t *testing.T) {
+func TestWhatTheBusRefusesIsSetAsideAndHoldsUpNothing(t *testing.T) {
 	s := &services{refuse: "ACC-BAD"}
 	a, bad, c := item(t, "INSERT", "A"), item(t, "INSERT", "ACC-BAD"), item(t, "INSERT", "C")
 	retryFrom, log := handle(t, s, a, bad, c)
-	if retryFrom != "101" {
-		t.Errorf("retries from %q, want 101", retryFrom)
+	if retryFrom != "" {
+		t.Errorf("retries from %q", retryFrom)
 	}
 	if !slices.Equal(sorted(s.removed...), sorted(a.key, c.key)) {
 		t.Errorf("removed %v", s.removed)
 	}
-	if !strings.Contains(log, "sent=2 failed=1") || !strings.Contains(log, "MalformedDetail") {
+	if reason := s.setAside[bad.key]; len(s.setAside) != 1 || !strings.Contains(reason, "MalformedDetail") {
+		t.Errorf("set aside %v", s.setAside)
+	}
+	if !strings.Contains(log, counts(2, 0, 1)) || !strings.Contains(log, bad.key) {
 		t.Errorf("log is %s", log)
 	}
+}
+
+func TestWhatCannotBeSetAsideComesBack(t *testing.T) {
+	s := &services{refuse: "ACC-BAD", updateErr: errors.New("AccessDeniedException")}
+	retryFrom, log := handle(t, s, item(t, "INSERT", "A"), item(t, "INSERT", "ACC-BAD"), item(t, "INSERT", "C"))
+	if retryFrom != "101" || !strings.Contains(log, counts(2, 1, 0)) || !strings.Contains(log, "AccessDeniedException") {
+		t.Errorf("retries from %q, log is %s", retryFrom, log)
+	}
+}
+
+func TestWhatTheBusCannotTakeNowComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &services{throttle: "ACC-BUSY"}
+		a, busy := item(t, "INSERT", "A"), item(t, "INSERT", "ACC-BUSY")
+		retryFrom, log := handle(t, s, a, busy)
+		if retryFrom != "101" || !slices.Equal(s.removed, []string{a.key}) || len(s.setAside) != 0 {
+			t.Errorf("retries from %q, removed %v, set aside %v", retryFrom, s.removed, s.setAside)
+		}
+		if !strings.Contains(log, counts(1, 1, 0)) || !strings.Contains(log, "ThrottlingException") {
+			t.Errorf("log is %s", log)
+		}
+	})
+}
+
+func TestAnItemWithAnEventThatMayStillBeTakenIsNotSetAside(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &services{refuse: "ACC-BAD", throttle: "ACC-BUSY"}
+		both := item(t, "INSERT", "ACC-BAD", "ACC-BUSY")
+		if retryFrom, _ := handle(t, s, both); retryFrom != "100" || len(s.setAside) != 0 {
+			t.Errorf("retries from %q, set aside %v", retryFrom, s.setAside)
+		}
+		s.throttle = ""
+		if retryFrom, _ := handle(t, s, both); retryFrom != "" || s.setAside[both.key] == "" {
+			t.Errorf("retries from %q, set aside %v", retryFrom, s.setAside)
+		}
+	})
+}
+
+func TestWhatWasSetAsideIsPassedBy(t *testing.T) {
+	s := &services{}
+	aside := item(t, "MODIFY", "A")
+	aside.image = strings.Replace(aside.image, `{"pk"`, `{"setAside": {"S": "MalformedDetail"}, "pk"`, 1)
+	if retryFrom, _ := handle(t, s, aside); retryFrom != "" || len(s.published) != 0 {
+		t.Errorf("retries from %q, published %v", retryFrom, s.published)
+	}
+}
+
+// counts are the figures of a line of the log.
+func counts(sent, failed, refused int) string {
+	return fmt.Sprintf("OutboxEventsSent=%d OutboxEventsFailed=%d OutboxEventsRefused=%d ", sent, failed, refused)
 }
 
 func TestWhatCannotBeRemovedComesBack(t *testing.T) {
@@ -213,40 +327,49 @@ func TestWhatCannotBeRemovedComesBack(t *testing.T) {
 	if retryFrom != "100" {
 		t.Errorf("retries from %q, want 100", retryFrom)
 	}
-	if !strings.Contains(log, "sent=0 failed=2") || !strings.Contains(log, "AccessDeniedException") {
+	if !strings.Contains(log, counts(0, 2, 0)) || !strings.Contains(log, "AccessDeniedException") {
 		t.Errorf("log is %s", log)
 	}
 }
 
-func TestAnUnreadableRecordIsNeverDropped(t *testing.T) {
+func TestAnUnreadableItemIsSetAsideAndHoldsUpNothing(t *testing.T) {
 	good := item(t, "INSERT", "A")
-	for what, image := range map[string]string{
-		"no image":                  "",
-		"no events":                 `{"pk": {"S": "savings/SAVINGS_WITHDRAWAL#1"}}`,
-		"events of another type":    `{"pk": {"S": "savings/SAVINGS_WITHDRAWAL#1"}, "events": {"S": "x"}}`,
-		"an event that is a number": `{"pk": {"S": "savings/SAVINGS_WITHDRAWAL#1"}, "events": {"L": [{"N": "1"}]}}`,
-		"an event that is not JSON": `{"pk": {"S": "savings/SAVINGS_WITHDRAWAL#1"}, "events": {"L": [{"S": "{"}]}}`,
-		"a key without a type":      `{"pk": {"S": "1"}, "events": {"L": []}}`,
-		"a numeric key":             `{"pk": {"N": "1"}, "events": {"L": []}}`,
+	for what, c := range map[string]struct{ key, image, reason string }{
+		"no events":                 {"savings/SAVINGS_WITHDRAWAL#1", `{"pk": {"S": "savings/SAVINGS_WITHDRAWAL#1"}}`, "no list events"},
+		"events of another type":    {"savings/SAVINGS_WITHDRAWAL#1", `{"events": {"S": "x"}}`, "no list events"},
+		"an event that is a number": {"savings/SAVINGS_WITHDRAWAL#1", `{"events": {"L": [{"N": "1"}]}}`, "event 0 is not a string"},
+		"an event that is not JSON": {"savings/SAVINGS_WITHDRAWAL#1", `{"events": {"L": [{"S": "{"}]}}`, "not an event's JSON"},
+		"a key without a type":      {"1", `{"events": {"L": []}}`, "does not begin with an event type"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := &services{}
-			retryFrom, log := handle(t, s, good, record{"INSERT", "bad", image}, good)
-			if retryFrom != "101" {
-				t.Errorf("retries from %q, want 101", retryFrom)
+			retryFrom, log := handle(t, s, good, record{"INSERT", c.key, c.image}, good)
+			if retryFrom != "" || len(s.published) != 2 {
+				t.Errorf("retries from %q, its neighbours were published %d times", retryFrom, len(s.published))
 			}
-			if len(s.published) != 2 {
-				t.Errorf("its neighbours were published %d times", len(s.published))
+			if len(s.setAside) != 1 || !strings.Contains(s.setAside[c.key], c.reason) {
+				t.Errorf("set aside %v", s.setAside)
 			}
-			if !strings.Contains(log, "sequenceNumber=101") || !strings.Contains(log, "sent=2 failed=1") {
+			if !strings.Contains(log, counts(2, 0, 1)) {
 				t.Errorf("log is %s", log)
 			}
 		})
 	}
 }
 
+func TestABatchOfAnotherStreamIsNeverPassedBy(t *testing.T) {
+	s := &services{}
+	retryFrom, log := handle(t, s, item(t, "INSERT", "A"), record{"INSERT", "savings/SAVINGS_WITHDRAWAL#1", ""})
+	if retryFrom != "100" || len(s.published)+len(s.removed)+len(s.setAside) != 0 {
+		t.Errorf("retries from %q, published %v, removed %v, set aside %v", retryFrom, s.published, s.removed, s.setAside)
+	}
+	if !strings.Contains(log, "sequenceNumber=101") || !strings.Contains(log, "NEW_IMAGE") {
+		t.Errorf("log is %s", log)
+	}
+}
+
 func TestAMissingSettingIsNamed(t *testing.T) {
-	for _, name := range []string{"PENSTOCK_BUS", "PENSTOCK_OUTBOX_TABLE"} {
+	for _, name := range []string{"PENSTOCK_APP", "PENSTOCK_ENV", "PENSTOCK_BUS", "PENSTOCK_OUTBOX_TABLE"} {
 		_, err := newRelay(&services{}, &services{}, func(n string) string {
 			if n == name {
 				return ""

@@ -225,13 +225,14 @@ func (s *Service) putRule(_ context.Context, in *struct {
 }
 
 type ruleDescription struct {
-	Name         string
-	Arn          string
-	EventBusName string
-	EventPattern string
-	State        string
-	Description  string `json:",omitempty"`
-	CreatedBy    string `json:",omitempty"` // the account; in DescribeRule alone
+	Name               string
+	Arn                string
+	EventBusName       string
+	EventPattern       string `json:",omitempty"`
+	ScheduleExpression string `json:",omitempty"`
+	State              string
+	Description        string `json:",omitempty"`
+	CreatedBy          string `json:",omitempty"` // the account; in DescribeRule alone
 }
 
 func (r *rule) describe() ruleDescription {
@@ -239,7 +240,7 @@ func (r *rule) describe() ruleDescription {
 	if r.Disabled {
 		state = "DISABLED"
 	}
-	return ruleDescription{Name: r.Name, Arn: r.arn, EventBusName: r.Bus, EventPattern: string(r.Pattern), State: state, Description: r.Description}
+	return ruleDescription{Name: r.Name, Arn: r.arn, EventBusName: r.Bus, EventPattern: string(r.Pattern), ScheduleExpression: r.Schedule, State: state, Description: r.Description}
 }
 
 type ruleName struct{ Name, EventBusName string }

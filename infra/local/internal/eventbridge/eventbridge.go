@@ -1,5 +1,6 @@
 // Package eventbridge is Amazon EventBridge as the local environment runs it:
-// buses, rules with event patterns, and SQS queues as targets.
+// buses, rules with event patterns whose targets are SQS queues, and rules with
+// schedules whose targets are queues or Lambda functions.
 //
 // The life of an event: [Service.Put] checks an entry, makes the event of it,
 // matches it against the enabled rules of its bus, and hands one message a
@@ -45,7 +46,9 @@ type Config struct {
 	Account string
 	Region  string
 	Queues  Queues
-	Logger  *slog.Logger
+	// Functions takes what schedules send; unused without such a rule.
+	Functions Functions
+	Logger    *slog.Logger
 }
 
 // Service holds the buses of one account and region. It is safe for
@@ -55,9 +58,11 @@ type Service struct {
 	store  *store.Store
 	stats  stats
 
-	edits sync.Mutex // held while a rule is read, changed and put back
-	mu    sync.RWMutex
-	buses map[string]*bus
+	edits   sync.Mutex // held while a rule is read, changed and put back
+	mu      sync.RWMutex
+	buses   map[string]*bus
+	closed  bool
+	running sync.WaitGroup // schedules that are being delivered
 }
 
 // Bus is an event bus as it is declared.
@@ -96,23 +101,27 @@ func (b *bus) remove(name string) {
 func (b *bus) look() {
 	var patterns []*pattern.Pattern
 	for _, r := range b.rules {
-		patterns = append(patterns, r.pattern)
+		if r.pattern != nil {
+			patterns = append(patterns, r.pattern)
+		}
 	}
 	b.fields = pattern.FieldsOf(patterns...)
 }
 
-// Rule says which events of a bus go where.
+// Rule says which events of a bus go where, or when an event is made that does:
+// it has a pattern, a schedule, or both.
 type Rule struct {
 	Bus         string
 	Name        string
-	Pattern     json.RawMessage // an event pattern
+	Pattern     json.RawMessage `json:",omitempty"` // an event pattern
+	Schedule    string          // a schedule expression; on the default bus only
 	Description string
 	Disabled    bool
 	Targets     []Target
 	Tags        map[string]string
 }
 
-// Target is a queue that a rule sends to.
+// Target is a queue, or a function, that a rule sends to.
 type Target struct {
 	ID            string
 	ARN           string
@@ -127,8 +136,13 @@ type Target struct {
 
 type rule struct {
 	Rule
-	arn     string
-	pattern *pattern.Pattern
+	arn      string
+	pattern  *pattern.Pattern // nil: none
+	schedule schedule         // nil: none
+
+	// Of the schedule; guarded by the service's lock.
+	due   time.Time
+	timer *time.Timer
 }
 
 // defaultBus exists in every account.
@@ -156,12 +170,14 @@ func New(st *store.Store, config Config) (*Service, error) {
 		if err := json.Unmarshal(e.Value, &saved); err != nil {
 			return nil, fmt.Errorf("eventbridge: a rule in the store: %w", err)
 		}
-		p, err := pattern.Parse(saved.Pattern)
+		r, err := s.newRule(saved)
 		if err != nil {
 			return nil, fmt.Errorf("eventbridge: rule %q in the store: %w", saved.Name, err)
 		}
+		// Its schedule does not run yet: the functions are not there. It does
+		// from when the rule is ensured again.
 		if b, ok := s.buses[saved.Bus]; ok {
-			b.put(&rule{saved, s.RuleARN(saved.Bus, saved.Name), p})
+			b.put(r)
 		}
 	}
 	return s, nil
@@ -277,20 +293,9 @@ func (s *Service) EnsureRule(r Rule) error {
 	if r.Bus == "" {
 		r.Bus = defaultBus
 	}
-	if len(r.Pattern) > maxPattern {
-		return awswire.Errorf("LimitExceededException", "rule %q: the event pattern has %d characters, and EventBridge takes %d", r.Name, len(r.Pattern), maxPattern)
-	}
-	p, err := pattern.Parse(r.Pattern)
+	checked, err := s.newRule(r)
 	if err != nil {
-		return awswire.Errorf("InvalidEventPatternException", "Event pattern is not valid. Reason: %v", err)
-	}
-	if len(r.Targets) > maxTargets {
-		return awswire.Errorf("LimitExceededException", "rule %q has %d targets, and EventBridge takes %d", r.Name, len(r.Targets), maxTargets)
-	}
-	for _, t := range r.Targets {
-		if !strings.HasPrefix(t.ARN, "arn:aws:sqs:") {
-			return awswire.Errorf("ValidationException", "target %q (%s): only SQS queues are supported as targets by the local environment", t.ID, t.ARN)
-		}
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -303,9 +308,38 @@ func (s *Service) EnsureRule(r Rule) error {
 		return awswire.Errorf("LimitExceededException", "event bus %s has %d rules, as many as EventBridge allows", r.Bus, maxRules)
 	}
 	if ok && r.Tags == nil {
-		r.Tags = existing.Tags
+		checked.Tags = existing.Tags
 	}
-	return s.save(b, &rule{r, s.RuleARN(r.Bus, r.Name), p})
+	return s.save(b, checked)
+}
+
+// newRule checks a rule.
+func (s *Service) newRule(r Rule) (*rule, error) {
+	checked := &rule{Rule: r, arn: s.RuleARN(r.Bus, r.Name)}
+	var err error
+	if checked.schedule, err = r.checkSchedule(); err != nil {
+		return nil, err
+	}
+	if len(r.Pattern) > maxPattern {
+		return nil, awswire.Errorf("LimitExceededException", "rule %q: the event pattern has %d characters, and EventBridge takes %d", r.Name, len(r.Pattern), maxPattern)
+	}
+	if len(r.Pattern) > 0 || r.Schedule == "" {
+		if checked.pattern, err = pattern.Parse(r.Pattern); err != nil {
+			return nil, awswire.Errorf("InvalidEventPatternException", "Event pattern is not valid. Reason: %v", err)
+		}
+	}
+	if len(r.Targets) > maxTargets {
+		return nil, awswire.Errorf("LimitExceededException", "rule %q has %d targets, and EventBridge takes %d", r.Name, len(r.Targets), maxTargets)
+	}
+	for _, t := range r.Targets {
+		switch {
+		case strings.HasPrefix(t.ARN, "arn:aws:sqs:"):
+		case t.isFunction() && checked.pattern == nil:
+		default:
+			return nil, awswire.Errorf("ValidationException", "target %q (%s): only SQS queues are supported as targets by the local environment, and functions as those of a schedule", t.ID, t.ARN)
+		}
+	}
+	return checked, nil
 }
 
 // save makes a rule durable and puts it on its bus. The caller holds mu.
@@ -319,6 +353,7 @@ func (s *Service) save(b *bus, r *rule) error {
 	if err := batch.Commit(); err != nil {
 		return err
 	}
+	s.arm(r, b.rules[r.Name])
 	b.put(r)
 	return nil
 }
@@ -378,6 +413,7 @@ func (s *Service) deleteRule(busName, name string) error {
 	if err := batch.Commit(); err != nil {
 		return err
 	}
+	s.arm(nil, r)
 	b.remove(name)
 	return nil
 }

@@ -151,7 +151,7 @@ func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
 	var out []delivery
 	text := string(body)
 	for _, r := range b.rules {
-		if r.Disabled || !r.pattern.MatchEvent(decoded) {
+		if r.Disabled || r.pattern == nil || !r.pattern.MatchEvent(decoded) {
 			continue
 		}
 		for _, t := range r.Targets {
@@ -170,10 +170,16 @@ func (s *Service) body(entry Entry, id string) ([]byte, error) {
 	if resources == nil {
 		resources = []string{}
 	}
-	return json.Marshal(event{
-		Version: "0", ID: id, DetailType: entry.DetailType, Source: entry.Source, Account: s.config.Account,
-		Time: timestamp(at), Region: s.config.Region, Resources: resources, Detail: json.RawMessage(entry.Detail),
+	return s.eventJSON(event{
+		ID: id, DetailType: entry.DetailType, Source: entry.Source,
+		Time: timestamp(at), Resources: resources, Detail: json.RawMessage(entry.Detail),
 	})
+}
+
+// eventJSON completes an event by what all have.
+func (s *Service) eventJSON(e event) ([]byte, error) {
+	e.Version, e.Account, e.Region = "0", s.config.Account, s.config.Region
+	return json.Marshal(e)
 }
 
 // deliver sends messages to their queues, and those that are refused to the
@@ -201,15 +207,15 @@ func (s *Service) deliver(deliveries []delivery) error {
 	s.stats.mu.Lock()
 	s.stats.Delivered += len(deliveries) - len(refused)
 	s.stats.mu.Unlock()
-	if len(refused) == 0 {
-		return nil
-	}
 	return s.deadLetter(refused, reasons)
 }
 
 // deadLetter sends what queues refused to the targets' dead-letter queues,
 // with the attributes that EventBridge documents.
 func (s *Service) deadLetter(refused []delivery, reasons []error) error {
+	if len(refused) == 0 {
+		return nil
+	}
 	var messages []QueueMessage
 	var from []int
 	for i, d := range refused {
@@ -254,9 +260,9 @@ func errorCode(err error) string {
 	var e *awswire.Error
 	if errors.As(err, &e) {
 		switch e.Code {
-		case "QueueDoesNotExist":
+		case "QueueDoesNotExist", "ResourceNotFoundException":
 			return "NO_RESOURCE"
-		case "AccessDenied":
+		case "AccessDenied", "AccessDeniedException":
 			return "NO_PERMISSIONS"
 		case "InvalidParameterValue":
 			return "INVALID_PARAMETER"

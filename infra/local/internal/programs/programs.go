@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -119,6 +120,9 @@ func place(program, dir string) (string, error) {
 // all be in keep, as Build returned them.
 func Prune(dir string, keep map[string]string) error {
 	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // nothing was ever built: templates without functions
+	}
 	if err != nil {
 		return err
 	}
