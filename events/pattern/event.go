@@ -87,7 +87,14 @@ func (e *Event) addArray(path string, elements []any, in []place) {
 }
 
 func (e *Event) addValue(path string, v any, in []place) {
-	leaf := value{kind: isNull, in: in}
+	leaf := newValue(v)
+	leaf.in = in
+	e.values[path] = append(e.values[path], leaf)
+}
+
+// newValue is the leaf that a decoded JSON string, number, bool or nil is.
+func newValue(v any) value {
+	leaf := value{kind: isNull}
 	switch v := v.(type) {
 	case string:
 		leaf.kind, leaf.text = isString, v
@@ -100,5 +107,5 @@ func (e *Event) addValue(path string, v any, in []place) {
 			leaf.kind = isTrue
 		}
 	}
-	e.values[path] = append(e.values[path], leaf)
+	return leaf
 }

@@ -31,3 +31,17 @@ func Example() {
 	// urgent: false
 	// event pattern: source: must be an object or an array, not a string: write ["savings"]
 }
+
+func ExamplePattern_Check() {
+	filter, err := pattern.Parse([]byte(`{"data": {"amuont": [{"numeric": [">", 0]}], "channel": ["ATN"]}}`))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(filter.Check([]byte(`{"type": "object", "properties": {"data": {"type": "object", "properties": {
+		"amount": {"type": "number"},
+		"channel": {"type": "string", "enum": ["ATM", "BRANCH"]}
+	}}}}`)))
+	// Output:
+	// data.amuont: there is no such field: did you mean data.amount?
+	// data.channel: "ATN" never matches: the field is "ATM" or "BRANCH": did you mean "ATM"?
+}

@@ -18,7 +18,9 @@
 //   - A path is its field names joined with dots, so that {"a.b": 1} and {"a": {"b": 1}} are the same event.
 //   - Objects and empty arrays are not values: exists, which speaks of leaves, does not see them. null is a value.
 //
-// The package depends on the standard library and a JSON tokenizer.
+// Check compares a pattern with the JSON Schema of the events that it is for, and finds what it asks in vain.
+//
+// The package depends on the standard library, a JSON tokenizer and an edit distance.
 package pattern
 
 import (

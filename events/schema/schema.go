@@ -5,11 +5,15 @@
 //	schemas/<source>/<NAME>.schema.json   a JSON Schema of the event's data
 //	schemas/<source>/<NAME>.sample.json   the data of a sample event
 //
-// The files are generated from the Go types; `go generate ./...` makes them.
+// The files are generated from the Go types; `go generate ./...` makes them. A
+// schema is open: a field that it does not name is allowed, so that a type may
+// gain fields under its consumers.
+//
+// Nothing but these files is ever read: a schema that refers to another file or
+// to an address is an error.
 package schema
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io/fs"
@@ -41,10 +45,17 @@ func SampleFile(t events.Type) string { return path.Join(t.Source, t.Name+sample
 // goroutines. A schema is read when it is first used.
 type Set struct {
 	files fs.FS
-	types []events.Type
+	types []events.Type // sorted
+	known map[events.Type]bool
 
 	mu       sync.Mutex
-	compiled map[events.Type]*jsonschema.Schema
+	compiled map[compilation]*jsonschema.Schema
+}
+
+// compilation names a compiled schema: that of a type, as it is or closed.
+type compilation struct {
+	events.Type
+	closed bool
 }
 
 // Load finds the event types that have a schema among the files of a schemas
@@ -55,69 +66,77 @@ func Load(files fs.FS) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	set := &Set{files: files, compiled: map[events.Type]*jsonschema.Schema{}}
+	set := &Set{files: files, known: map[events.Type]bool{}, compiled: map[compilation]*jsonschema.Schema{}}
 	for _, file := range found {
 		t := events.Type{Source: path.Dir(file), Name: strings.TrimSuffix(path.Base(file), schemaSuffix)}
 		if err := t.Validate(); err != nil {
 			return nil, fmt.Errorf("%s: %w", path.Join(Dir, file), err)
 		}
 		set.types = append(set.types, t)
+		set.known[t] = true
 	}
 	slices.SortFunc(set.types, func(a, b events.Type) int { return cmp.Compare(a.String(), b.String()) })
 	return set, nil
+}
+
+// LoadProject is Load for the folder [Dir] of the project at root.
+func LoadProject(root fs.FS) (*Set, error) {
+	files, err := fs.Sub(root, Dir)
+	if err != nil {
+		return nil, err
+	}
+	return Load(files)
 }
 
 // Types returns the event types, sorted by source and name.
 func (s *Set) Types() []events.Type { return slices.Clone(s.types) }
 
 // Has reports whether there is a schema for a type.
-func (s *Set) Has(t events.Type) bool { return slices.Contains(s.types, t) }
+func (s *Set) Has(t events.Type) bool { return s.known[t] }
 
-// Schema returns the JSON Schema of a type's data, as it stands in its file.
-func (s *Set) Schema(t events.Type) ([]byte, error) { return fs.ReadFile(s.files, File(t)) }
-
-// Sample returns the data of a sample event, as it stands in its file.
-func (s *Set) Sample(t events.Type) ([]byte, error) { return fs.ReadFile(s.files, SampleFile(t)) }
-
-// Validate reports how data, one JSON value, violates the schema of its type.
-func (s *Set) Validate(t events.Type, data []byte) error {
-	compiled, err := s.compile(t)
-	if err != nil {
-		return err
+// Find returns the type that is written "source/NAME", or an [*UnknownError].
+func (s *Set) Find(name string) (events.Type, error) {
+	if t, err := events.ParseType(name); err == nil && s.Has(t) {
+		return t, nil
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
-	if err != nil {
-		return fmt.Errorf("event %s: %w", t, err)
+	names := make([]string, len(s.types))
+	for i, t := range s.types {
+		names[i] = t.String()
 	}
-	if err := compiled.Validate(value); err != nil {
-		return fmt.Errorf("event %s: %w", t, err)
-	}
-	return nil
+	return events.Type{}, &UnknownError{Name: name, Near: Nearest(name, names), None: len(names) == 0}
 }
 
-func (s *Set) compile(t events.Type) (*jsonschema.Schema, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if compiled, ok := s.compiled[t]; ok {
-		return compiled, nil
+// UnknownError is an event type that has no schema.
+type UnknownError struct {
+	Name string
+	Near []string // the names of up to three types that are most like it
+	None bool     // there is no type at all
+}
+
+func (e *UnknownError) Error() string {
+	if e.None {
+		return fmt.Sprintf("no event type %q: there is no file %s: `go generate ./...` makes them", e.Name, path.Join(Dir, "<source>", "<NAME>"+schemaSuffix))
 	}
-	data, err := s.Schema(t)
-	if err != nil {
+	if len(e.Near) > 0 {
+		return fmt.Sprintf("no event type %q: did you mean %s?", e.Name, strings.Join(e.Near, " or "))
+	}
+	return fmt.Sprintf("no event type %q: there is no file %s", e.Name, path.Join(Dir, e.Name+schemaSuffix))
+}
+
+// Schema returns the JSON Schema of a type's data, as it stands in its file.
+func (s *Set) Schema(t events.Type) ([]byte, error) { return s.read(t, File(t)) }
+
+// Sample returns the data of a sample event, as it stands in its file.
+func (s *Set) Sample(t events.Type) ([]byte, error) { return s.read(t, SampleFile(t)) }
+
+func (s *Set) read(t events.Type, file string) ([]byte, error) {
+	if !s.Has(t) {
+		_, err := s.Find(t.String())
 		return nil, err
 	}
-	document, err := jsonschema.UnmarshalJSON(bytes.NewReader(data))
+	data, err := fs.ReadFile(s.files, file)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path.Join(Dir, File(t)), err)
+		return nil, fmt.Errorf("event %s: %s: %w", t, path.Join(Dir, file), err)
 	}
-	c := jsonschema.NewCompiler()
-	c.AssertFormat()
-	if err := c.AddResource(File(t), document); err != nil {
-		return nil, fmt.Errorf("%s: %w", path.Join(Dir, File(t)), err)
-	}
-	compiled, err := c.Compile(File(t))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path.Join(Dir, File(t)), err)
-	}
-	s.compiled[t] = compiled
-	return compiled, nil
+	return data, nil
 }

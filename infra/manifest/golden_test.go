@@ -12,6 +12,7 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"golang.org/x/tools/txtar"
 
+	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/infra/manifest"
 )
 
@@ -33,6 +34,35 @@ func TestEnvironments(t *testing.T) {
 		}
 		return byName, err
 	})
+}
+
+func TestTypes(t *testing.T) {
+	golden(t, "testdata/types", func(root fs.FS) (any, error) {
+		functions, err := manifest.Load(root)
+		if err != nil {
+			return nil, err
+		}
+		types, err := schema.LoadProject(root)
+		if err != nil {
+			return nil, err
+		}
+		return "right", manifest.CheckTypes(functions, types)
+	})
+}
+
+func TestTheProjectsOwnManifestsFitItsEventTypes(t *testing.T) {
+	root := os.DirFS("../..")
+	functions, err := manifest.Load(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	types, err := schema.LoadProject(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := manifest.CheckTypes(functions, types); err != nil || len(functions) == 0 {
+		t.Errorf("%d functions: %v", len(functions), err)
+	}
 }
 
 func golden(t *testing.T, dir string, load func(root fs.FS) (any, error)) {

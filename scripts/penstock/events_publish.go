@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/spf13/cobra"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
+	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
 	"github.com/penstock-dev/penstock/scripts/internal/eventtypes"
 )
@@ -32,21 +35,43 @@ func (f *dataFlags) add(cmd *cobra.Command, typeName func(args []string) string)
 	})
 }
 
-// event makes the event: the sample or the file's data, edited.
-func (f *dataFlags) event(in io.Reader, t events.Type, sample []byte) (events.Event, error) {
-	data, from := sample, eventtypes.SampleFile(t)
+// event makes the event: the sample or the file's data, edited. misfit is what
+// the type's schema finds wrong with it. With anyField, --set may set a field
+// that the type does not have.
+func (f *dataFlags) event(in io.Reader, t *eventType, anyField bool) (event events.Event, misfit, err error) {
+	data, from := t.sample, eventtypes.SampleFile(t.Type)
 	if f.file != "" {
-		var err error
 		if data, err = readInput("data", f.file, in); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		from = "--data " + f.file
 	}
-	data, err := eventtypes.Edit(data, sample, f.set)
-	if err != nil {
-		return nil, fmt.Errorf("%s of %s: %w", from, t, err)
+	open := t.open
+	if anyField {
+		open = func(string) bool { return true }
 	}
-	return eventtypes.Raw{Type: t, Data: data}, nil
+	data, err = eventtypes.Edit(data, t.sample, f.set, open)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s of %s: %w", from, t, err)
+	}
+	err = t.types.ValidateStrict(t.Type, data)
+	if violated, ok := errors.AsType[*schema.Error](err); ok {
+		misfit, err = describeMisfit(violated), nil
+	}
+	return eventtypes.Raw{Type: t.Type, Code: t.code, Data: data}, misfit, err
+}
+
+// describeMisfit lists violations, one a line.
+func describeMisfit(violated *schema.Error) error {
+	var text strings.Builder
+	fmt.Fprintf(&text, "this is no %s:", violated.Type)
+	for _, v := range violated.Violations {
+		fmt.Fprintf(&text, "\n  %v", v)
+	}
+	if violated.More > 0 {
+		fmt.Fprintf(&text, "\n  and %d more", violated.More)
+	}
+	return errors.New(text.String())
 }
 
 // readInput reads the file that a flag names; - is stdin.
@@ -63,9 +88,10 @@ func readInput(flag, file string, in io.Reader) ([]byte, error) {
 
 type publishFlags struct {
 	dataFlags
-	common *cli.Flags
-	count  int
-	rate   float64
+	common     *cli.Flags
+	count      int
+	rate       float64
+	noValidate bool
 }
 
 func newEventsPublish(common *cli.Flags) *cobra.Command {
@@ -80,6 +106,9 @@ The data is the type's sample, or that of --data, changed by each --set. A path
 is the fields' names with dots between them, and the index of a list in
 brackets: allocations[0].quantity. ` + "`penstock events show TYPE`" + ` lists them. A value
 is JSON, and text if it is not.
+
+What the type's schema does not allow is refused before anything is sent, and so
+is a field that it does not have; --no-validate sends it all the same.
 
 Each event has an id of its own. What the bus does not accept is listed, and
 the exit status is 1.`,
@@ -100,6 +129,7 @@ the exit status is 1.`,
 	})
 	cmd.Flags().IntVar(&f.count, "count", 1, "how many events to publish")
 	cmd.Flags().Float64Var(&f.rate, "rate", 0, "events per second; 0 is as fast as it goes")
+	cmd.Flags().BoolVar(&f.noValidate, "no-validate", false, "send data that violates the type's schema")
 	return cmd
 }
 
@@ -115,19 +145,22 @@ func (f *publishFlags) run(cmd *cobra.Command, typeName string) error {
 	if err != nil {
 		return err
 	}
-	t, sample, err := findSample(typeName)
+	t, err := findType(typeName)
 	if err != nil {
 		return err
 	}
-	event, err := f.event(cmd.InOrStdin(), t, sample)
+	event, misfit, err := f.event(cmd.InOrStdin(), t, f.noValidate)
 	if err != nil {
 		return err
+	}
+	if misfit != nil && !f.noValidate {
+		return cli.Misusef("%w\n(penstock events show %s tells what it may be; --no-validate sends it as it is)", misfit, t)
 	}
 	if err := target.Guard(ctx); err != nil {
 		return err
 	}
 	p := publication{
-		publisher: events.NewBusPublisher(eventbridge.NewFromConfig(target.AWS), target.Names.Bus()),
+		publisher: eventbus.New(eventbridge.NewFromConfig(target.AWS), target.Names.Bus()),
 		event:     event, count: f.count, rate: f.rate,
 		published: f.printer(cmd.OutOrStdout()), notes: cmd.ErrOrStderr(),
 	}

@@ -44,8 +44,9 @@ queue would hand it over, and print the function's answer. The event is not
 published: no other function receives it, and neither retries nor the DLQ come
 after a failure. What the function does with it, it does.
 
-The data is the type's sample, or that of --data, changed by each --set. With
---raw the payload is that of --data as it is. The exit status is 1 if the
+The data is the type's sample, or that of --data, changed by each --set. Data that
+violates the type's schema is sent too, with a warning: how the function takes it
+is worth knowing. With --raw the payload is that of --data as it is. The exit status is 1 if the
 function ended with an error or the event failed.`,
 		Example: `  penstock functions invoke withdrawal-fee
   penstock functions invoke withdrawal-fee --type SAVINGS_WITHDRAWAL --set amount=100 --log
@@ -76,7 +77,7 @@ func (f *invokeFlags) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	in, err := f.input(cmd.InOrStdin(), function)
+	in, err := f.input(cmd.InOrStdin(), cmd.ErrOrStderr(), function)
 	if err != nil {
 		return err
 	}
@@ -106,7 +107,7 @@ type invocationInput struct {
 	payload      []byte
 }
 
-func (f *invokeFlags) input(in io.Reader, function manifest.Function) (*invocationInput, error) {
+func (f *invokeFlags) input(in io.Reader, notes io.Writer, function manifest.Function) (*invocationInput, error) {
 	if f.raw {
 		if f.file == "" || f.eventType != "" || len(f.set) > 0 {
 			return nil, cli.Misusef("--raw sends --data as it is: it needs --data, and goes with neither --type nor --set")
@@ -117,20 +118,23 @@ func (f *invokeFlags) input(in io.Reader, function manifest.Function) (*invocati
 		}
 		return &invocationInput{payload: payload}, err
 	}
-	subscription, t, sample, err := f.subscription(function)
+	subscription, t, err := f.subscription(function)
 	if err != nil {
 		return nil, err
 	}
-	event, err := f.event(in, t, sample)
+	event, misfit, err := f.event(in, t, false)
 	if err != nil {
 		return nil, err
+	}
+	if misfit != nil { // how a function takes it is worth a try
+		fmt.Fprintf(notes, "warning: %v\n", misfit)
 	}
 	return &invocationInput{subscription: subscription, event: events.Stamp(context.Background(), event)}, nil
 }
 
 // subscription finds the function's subscription that receives the type of the
 // flags.
-func (f *invokeFlags) subscription(function manifest.Function) (s manifest.Subscription, t events.Type, sample []byte, err error) {
+func (f *invokeFlags) subscription(function manifest.Function) (s manifest.Subscription, t *eventType, err error) {
 	var received []string
 	for _, s := range function.Subscriptions {
 		if !slices.Contains(received, s.Event) {
@@ -140,20 +144,20 @@ func (f *invokeFlags) subscription(function manifest.Function) (s manifest.Subsc
 	name := f.eventType
 	switch {
 	case len(received) == 0:
-		return s, t, nil, cli.Misusef("function %q subscribes to no event: give a payload with --raw --data", function.Name)
+		return s, nil, cli.Misusef("function %q subscribes to no event: give a payload with --raw --data", function.Name)
 	case name == "" && len(received) > 1:
-		return s, t, nil, cli.Misusef("function %q receives %s: say which with --type", function.Name, strings.Join(received, " and "))
+		return s, nil, cli.Misusef("function %q receives %s: say which with --type", function.Name, strings.Join(received, " and "))
 	case name == "":
 		name = received[0]
 	}
-	if t, sample, err = findSample(name); err != nil {
-		return s, t, nil, err
+	if t, err = findType(name); err != nil {
+		return s, nil, err
 	}
 	i := slices.IndexFunc(function.Subscriptions, func(s manifest.Subscription) bool { return s.Event == t.String() })
 	if i < 0 {
-		return s, t, nil, cli.Misusef("function %q does not subscribe to %s: it receives %s", function.Name, t, strings.Join(received, " and "))
+		return s, nil, cli.Misusef("function %q does not subscribe to %s: it receives %s", function.Name, t, strings.Join(received, " and "))
 	}
-	return function.Subscriptions[i], t, sample, nil
+	return function.Subscriptions[i], t, nil
 }
 
 // call is one invocation and its answer.

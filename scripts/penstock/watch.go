@@ -13,8 +13,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/infra/local"
 	"github.com/penstock-dev/penstock/infra/manifest"
+	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
 	"github.com/penstock-dev/penstock/scripts/internal/synth"
 	"github.com/penstock-dev/penstock/scripts/internal/watch"
@@ -170,6 +172,9 @@ func (r *reloader) rebuild(ctx context.Context, packages []string) error {
 func (r *reloader) synthesize(ctx context.Context, edited []string) (built bool, err error) {
 	began := time.Now()
 	fmt.Fprintf(r.out, "synthesizing, since %s changed\n", strings.Join(edited, ", "))
+	if err := r.checkManifests(); err != nil {
+		return false, err
+	}
 	snapshot, err := synth.Run(ctx, synth.Config{Root: r.root, App: r.app, Env: localEnv, Dir: r.cdkDir})
 	if errors.Is(err, synth.ErrNoNode) {
 		fmt.Fprintf(r.out, "nothing was changed: %v\n", err)
@@ -180,6 +185,21 @@ func (r *reloader) synthesize(ctx context.Context, edited []string) (built bool,
 	}
 	fmt.Fprintf(r.out, "synthesized in %s (%s brings this into the snapshots in git)\n", took(began), snapshots.Command)
 	return true, r.update(ctx, snapshot)
+}
+
+// checkManifests finds what the CDK app would find wrong with the manifests, and
+// needs neither the compiler nor Node for it.
+func (r *reloader) checkManifests() error {
+	root := os.DirFS(r.root)
+	functions, err := manifest.Load(root)
+	if err != nil {
+		return err
+	}
+	types, err := schema.LoadProject(root)
+	if err != nil {
+		return err
+	}
+	return errors.Join(manifest.Check(functions, names.New(r.app, localEnv)), manifest.CheckTypes(functions, types))
 }
 
 // update makes the environment what a snapshot says.

@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/trading"
 	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/scripts/internal/devtest"
@@ -90,6 +90,9 @@ func startShop(t *testing.T, path string) *shop {
 		s.write(t, file, string(data))
 	}
 	if err := os.CopyFS(filepath.Join(s.dir, "infra/snapshots/local"), os.DirFS(filepath.Join(root, "infra/snapshots/local"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(s.dir, "schemas"), os.DirFS(filepath.Join(root, "schemas"))); err != nil {
 		t.Fatal(err)
 	}
 	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
@@ -230,7 +233,7 @@ func TestASavedManifestUpdatesWhatRunsAndKeepsData(t *testing.T) {
 		m, err := functions.GetEventSourceMapping(t.Context(), &lambda.GetEventSourceMappingInput{UUID: mapping})
 		return err == nil && *m.State == "Disabled"
 	})
-	publisher := events.NewBusPublisher(eventbridge.NewFromConfig(s.aws), "penstock-local")
+	publisher := eventbus.New(eventbridge.NewFromConfig(s.aws), "penstock-local")
 	if err := publisher.Publish(t.Context(), trading.SampleTradeAllocated()); err != nil {
 		t.Fatal(err)
 	}
@@ -257,6 +260,11 @@ func TestASavedManifestUpdatesWhatRunsAndKeepsData(t *testing.T) {
 	s.screen.shows(t, "batchSize")
 	s.screen.shows(t, "what runs goes on as it was")
 	s.edit(t, manifest, `"batchSize": 90000`, `"batchSize": 9`)
+	s.screen.shows(t, "updated: nothing differs")
+	s.edit(t, manifest, `"batchSize": 9`, `"filter": {"data": {"instrumnet": ["DE0007164600"]}}, "batchSize": 9`)
+	s.screen.shows(t, "data.instrumnet: there is no such field: did you mean data.instrument?")
+	s.screen.shows(t, "what runs goes on as it was")
+	s.edit(t, manifest, `"filter": {"data": {"instrumnet": ["DE0007164600"]}}, "batchSize": 9`, `"batchSize": 9`)
 	s.screen.shows(t, "updated: nothing differs")
 
 	// A function that is gone takes its queues with it, another's stay.

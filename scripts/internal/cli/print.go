@@ -2,18 +2,17 @@ package cli
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
-	"github.com/agnivade/levenshtein"
 	"golang.org/x/term"
+
+	"github.com/penstock-dev/penstock/events/schema"
 )
 
 // JSON prints v for programs: indented, and ended by a newline.
@@ -68,25 +67,7 @@ func Confirm(ctx context.Context, in io.Reader, out io.Writer, yes bool, questio
 
 // Nearest returns up to three of the known names that are most like name, for
 // an error about an unknown one.
-func Nearest(name string, known []string) []string {
-	type candidate struct {
-		name     string
-		distance int
-	}
-	var near []candidate
-	for _, k := range known {
-		d := levenshtein.ComputeDistance(strings.ToLower(name), strings.ToLower(k))
-		if d <= max(len(name), len(k))/2 || strings.Contains(strings.ToLower(k), strings.ToLower(name)) {
-			near = append(near, candidate{k, d})
-		}
-	}
-	slices.SortStableFunc(near, func(a, b candidate) int { return cmp.Compare(a.distance, b.distance) })
-	var out []string
-	for _, c := range near[:min(len(near), 3)] {
-		out = append(out, c.name)
-	}
-	return out
-}
+func Nearest(name string, known []string) []string { return schema.Nearest(name, known) }
 
 // Unknown makes the misuse of an unknown name: the nearest names, or else all
 // of them.

@@ -3,6 +3,7 @@ package eventtypes
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -18,7 +19,10 @@ import (
 // allocations.0.quantity. It must be one of the sample's. A value is JSON, and
 // text if it is not; where the sample has text, it is taken as text, so that
 // accountId=1001 needs no quotes within quotes.
-func Edit(data, sample []byte, assignments []string) ([]byte, error) {
+//
+// An object at a path of which open is true takes any name. A path for open
+// is as [schema.Field] has it; that of the data itself is empty.
+func Edit(data, sample []byte, assignments []string, open func(path string) bool) ([]byte, error) {
 	object, err := decode(data)
 	if err != nil {
 		return nil, cli.Misuse{Err: err}
@@ -35,7 +39,7 @@ func Edit(data, sample []byte, assignments []string) ([]byte, error) {
 		if !ok {
 			return nil, cli.Misusef("--set %q: want path=value, as in --set amount=100", a)
 		}
-		if err := assign(object, shape, path, value); err != nil {
+		if err := assign(object, shape, path, value, open); err != nil {
 			return nil, err
 		}
 	}
@@ -43,15 +47,19 @@ func Edit(data, sample []byte, assignments []string) ([]byte, error) {
 }
 
 // assign sets one value. shape is the sample, which says what paths there are.
-func assign(object, shape any, path, value string) error {
+func assign(object, shape any, path, value string, open func(string) bool) error {
 	steps := split(path)
 	at := object
+	where := "" // as open takes it
 	for i, step := range steps {
 		last := i == len(steps)-1
 		switch sampleAt := shape.(type) {
 		case map[string]any:
 			next, known := sampleAt[step]
-			if !known {
+			anyName := step != "" && open(where)
+			if !known && anyName {
+				next = element(sampleAt)
+			} else if !known {
 				return unknownPath(path, steps[:i], step, sampleAt)
 			}
 			here, isObject := at.(map[string]any)
@@ -66,6 +74,10 @@ func assign(object, shape any, path, value string) error {
 				here[step] = clone(next)
 			}
 			at, shape = here[step], next
+			if anyName {
+				step = "*"
+			}
+			where = strings.TrimPrefix(where+"."+step, ".")
 		case []any:
 			if len(sampleAt) == 0 {
 				return cli.Misusef("--set %s: %s is an empty list in the sample, which tells nothing of its elements: set the whole list, %s=[…]", path, join(steps[:i]), join(steps[:i]))
@@ -84,11 +96,25 @@ func assign(object, shape any, path, value string) error {
 				return nil
 			}
 			at, shape = here[index], next
+			where += "[]"
 		default:
 			return cli.Misusef("--set %s: %s holds no other values", path, join(steps[:i]))
 		}
 	}
 	return nil
+}
+
+// element is a value as those of a map are, nil if they are of several kinds.
+func element(m map[string]any) any {
+	var first any
+	for i, name := range slices.Sorted(maps.Keys(m)) {
+		if i == 0 {
+			first = m[name]
+		} else if fmt.Sprintf("%T", m[name]) != fmt.Sprintf("%T", first) {
+			return nil
+		}
+	}
+	return first
 }
 
 // unknownPath is the error for a path whose last step is none of an object's

@@ -1,68 +1,50 @@
-// Package eventtypes knows a project's event types from the files under
-// schemas/, and from nothing else: a command that is installed once serves the
-// types of every project.
+// Package eventtypes is what commands need of a project's event types besides
+// package schema: names as people write them, data as they give it, and events
+// of a type that is known by name only.
 package eventtypes
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
 )
 
 // Dir is the folder of all types in a project.
-const Dir = "schemas"
+const Dir = schema.Dir
 
 // SampleSuffix ends the name of a file that holds a sample.
 const SampleSuffix = ".sample.json"
 
 // SampleFile is the path, in the project, of a type's sample: the data of an
 // event that has a value for every field.
-func SampleFile(t events.Type) string { return path.Join(Dir, t.Source, t.Name+SampleSuffix) }
+func SampleFile(t events.Type) string { return path.Join(schema.Dir, schema.SampleFile(t)) }
 
-// Types are a project's event types. They are only read, so that several
-// goroutines may.
-type Types struct {
-	root fs.FS
-	all  []events.Type
-}
+// Types are a project's event types, known from the files under schemas/.
+type Types struct{ *schema.Set }
 
-// Load finds the types of the project at root, which may be none. Samples are
-// not read yet.
+// Load finds the types of the project at root, which may be none.
 func Load(root fs.FS) (*Types, error) {
-	files, err := fs.Glob(root, path.Join(Dir, "*", "*"+SampleSuffix))
+	set, err := schema.LoadProject(root)
 	if err != nil {
 		return nil, err
 	}
-	types := &Types{root: root}
-	for _, file := range files {
-		t := events.Type{Source: path.Base(path.Dir(file)), Name: strings.TrimSuffix(path.Base(file), SampleSuffix)}
-		if err := t.Validate(); err != nil {
-			return nil, fmt.Errorf("%s: %w", file, err)
-		}
-		types.all = append(types.all, t)
-	}
-	slices.SortFunc(types.all, func(a, b events.Type) int { return cmp.Compare(a.String(), b.String()) })
-	return types, nil
+	return &Types{set}, nil
 }
-
-// All returns the types, sorted by source and name.
-func (t *Types) All() []events.Type { return slices.Clone(t.all) }
 
 // Names returns the types as people write them, sorted.
 func (t *Types) Names() []string {
-	names := make([]string, len(t.all))
-	for i, one := range t.all {
-		names[i] = one.String()
+	var names []string
+	for _, one := range t.Types() {
+		names = append(names, one.String())
 	}
 	return names
 }
@@ -70,48 +52,51 @@ func (t *Types) Names() []string {
 // Find returns the type that a person means by source/NAME, or by a NAME that
 // only one source has. Its error is a misuse that offers the nearest names.
 func (t *Types) Find(name string) (events.Type, error) {
-	if len(t.all) == 0 {
-		return events.Type{}, fmt.Errorf("no event type %q: the project has no file %s: go generate ./... makes them", name, path.Join(Dir, "<source>", "<NAME>"+SampleSuffix))
+	if !strings.Contains(name, "/") {
+		return t.findBare(name)
 	}
-	var same []string
-	for _, one := range t.all {
-		if one.String() == name {
-			return one, nil
+	found, err := t.Set.Find(name)
+	return found, misuse(err)
+}
+
+// findBare finds a type by its name without the source.
+func (t *Types) findBare(name string) (events.Type, error) {
+	var bare []string
+	full := map[string][]string{} // by bare name
+	for _, one := range t.Types() {
+		if full[one.Name] == nil {
+			bare = append(bare, one.Name)
 		}
-		if one.Name == name {
-			same = append(same, one.String())
-		}
+		full[one.Name] = append(full[one.Name], one.String())
 	}
-	switch len(same) {
-	case 0:
-		known := t.Names()
-		if !strings.Contains(name, "/") {
-			// A name alone is compared with names: a source would be distance.
-			byName := map[string]string{}
-			var bare []string
-			for _, one := range t.all {
-				if byName[one.Name] == "" {
-					bare = append(bare, one.Name)
-				}
-				byName[one.Name] = one.String()
-			}
-			if near := cli.Nearest(name, bare); len(near) > 0 {
-				for i, n := range near {
-					near[i] = byName[n]
-				}
-				return events.Type{}, cli.Misusef("no event type %q: did you mean %s?", name, strings.Join(near, " or "))
-			}
-		}
-		return events.Type{}, cli.Unknown("event type", name, known)
-	case 1:
+	switch same := full[name]; {
+	case len(same) == 1:
 		return events.ParseType(same[0])
+	case len(same) > 1:
+		return events.Type{}, cli.Misusef("event type %q is more than one: say %s", name, strings.Join(same, " or "))
 	}
-	return events.Type{}, cli.Misusef("event type %q is more than one: say %s", name, strings.Join(same, " or "))
+	// A name alone is compared with names: a source would be distance.
+	unknown := &schema.UnknownError{Name: name, None: len(bare) == 0}
+	for _, near := range schema.Nearest(name, bare) {
+		unknown.Near = append(unknown.Near, full[near][0])
+	}
+	if len(unknown.Near) == 0 && !unknown.None {
+		return events.Type{}, cli.Unknown("event type", name, t.Names())
+	}
+	return events.Type{}, misuse(unknown)
+}
+
+// misuse makes an unknown name a misuse, unless there is no type at all.
+func misuse(err error) error {
+	if unknown, ok := errors.AsType[*schema.UnknownError](err); ok && !unknown.None {
+		return cli.Misuse{Err: err}
+	}
+	return err
 }
 
 // Sample returns the data of a sample event, as it stands in its file.
 func (t *Types) Sample(of events.Type) ([]byte, error) {
-	data, err := fs.ReadFile(t.root, SampleFile(of))
+	data, err := t.Set.Sample(of)
 	if err != nil {
 		return nil, err
 	}
@@ -143,11 +128,15 @@ func decode(data []byte) (map[string]any, error) {
 // is.
 type Raw struct {
 	Type events.Type
+	Code int // the type's number, 0 if it has none
 	Data json.RawMessage
 }
 
 // EventType implements [events.Event].
 func (r Raw) EventType() events.Type { return r.Type }
+
+// EventCode implements [events.Coded].
+func (r Raw) EventCode() int { return r.Code }
 
 // Schema implements [events.Event].
 func (r Raw) Schema() events.Event { return r }
