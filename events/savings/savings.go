@@ -7,6 +7,18 @@ import "github.com/penstock-dev/penstock/events"
 // Source is the module's name on the bus.
 const Source = "savings"
 
+// Channel is where money came in or went out.
+type Channel string
+
+const (
+	// ChannelATM is a cash machine.
+	ChannelATM Channel = "ATM"
+	// ChannelBranch is the counter of a branch.
+	ChannelBranch Channel = "BRANCH"
+	// ChannelTransfer is a transfer from or to another account.
+	ChannelTransfer Channel = "TRANSFER"
+)
+
 // Withdrawal: money left a deposit account.
 type Withdrawal struct {
 	// AccountID names the account that was debited.
@@ -17,8 +29,8 @@ type Withdrawal struct {
 	Amount float64 `json:"amount"`
 	// Currency is an ISO 4217 code.
 	Currency string `json:"currency"`
-	// Channel says where it was made: ATM, BRANCH, TRANSFER.
-	Channel string `json:"channel"`
+	// Channel says where it was made.
+	Channel Channel `json:"channel"`
 }
 
 // EventType implements [events.Event].

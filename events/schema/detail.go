@@ -15,8 +15,7 @@ import (
 
 // Detail returns the JSON Schema of a type's whole detail on the bus, which is
 // what a subscription's filter looks at: {"metadata": …, "data": …}. The
-// definitions that the data refers to stand in its own $defs. Metadata may have
-// fields that events.Metadata does not know: others publish, too.
+// definitions that the data refers to stand in its own $defs.
 func (s *Set) Detail(t events.Type) ([]byte, error) {
 	file, err := s.Schema(t)
 	if err != nil {
@@ -30,7 +29,6 @@ func (s *Set) Detail(t events.Type) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metadata.schema.json: %w", err)
 	}
-	meta.put("additionalProperties", jsontext.Value("true"))
 	_ = meta.take("$defs") // there are none, see the test
 	_, _ = meta.take("$schema"), meta.take("$id")
 	dialect, definitions := data.take("$schema"), data.take("$defs")

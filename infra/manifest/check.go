@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -60,6 +61,9 @@ func (f *Function) Environment(n names.Names) map[string]string {
 		names.VarEnv:      n.Env,
 		names.VarFunction: f.Name,
 	}
+	if len(f.Subscriptions) > 0 {
+		env[names.VarRetries] = f.retries()
+	}
 	if f.UsesSessions() {
 		env[names.VarOutboxTable] = n.Table(names.OutboxTable)
 		env[names.VarIdempotencyTable] = n.Table(names.IdempotencyTable)
@@ -71,4 +75,21 @@ func (f *Function) Environment(n names.Names) map[string]string {
 		env[name] = value
 	}
 	return env
+}
+
+// retries is the value of names.VarRetries, as package handler reads it.
+func (f *Function) retries() string {
+	type retries struct {
+		MaxReceiveCount int `json:"maxReceiveCount"`
+		Retry
+	}
+	all := map[string]retries{}
+	for _, s := range f.Subscriptions {
+		all[s.Name] = retries{s.MaxReceiveCount, s.Retry}
+	}
+	data, err := json.Marshal(all) // sorted by name
+	if err != nil {
+		panic(err) // numbers are JSON
+	}
+	return string(data)
 }

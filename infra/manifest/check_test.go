@@ -78,6 +78,10 @@ func TestEnvironmentGivesTablesOnlyWhereTheyAreUsed(t *testing.T) {
 		{"nothing", manifest.Function{Name: "fee"}, plain},
 		{"variables", manifest.Function{Name: "fee", Variables: map[string]string{"FEE_PERCENT": "0.5"}}, with(plain, map[string]string{"FEE_PERCENT": "0.5"})},
 		{"publishes", manifest.Function{Name: "fee", Publishes: []string{"savings/FEE_CHARGED"}}, sessions},
+		{"subscriptions", manifest.Function{Name: "fee", Subscriptions: []manifest.Subscription{
+			{Name: "withdrawals", MaxReceiveCount: 5, Retry: manifest.Retry{BaseSeconds: 30, CapSeconds: 900}},
+			{Name: "deposits", MaxReceiveCount: 1, Retry: manifest.Retry{BaseSeconds: 1, CapSeconds: 2}},
+		}}, with(plain, map[string]string{"PENSTOCK_RETRIES": `{"deposits":{"maxReceiveCount":1,"baseSeconds":1,"capSeconds":2},"withdrawals":{"maxReceiveCount":5,"baseSeconds":30,"capSeconds":900}}`})},
 		{"tables", manifest.Function{Name: "fee", Tables: map[string]manifest.Access{"fee-ledger": manifest.Read}}, with(sessions, map[string]string{"PENSTOCK_TABLE_FEE_LEDGER": "shop-prod-fee-ledger"})},
 	} {
 		if got := c.f.Environment(shop); !maps.Equal(got, c.want) {

@@ -16,6 +16,7 @@ package manifest
 import (
 	"encoding/json"
 	"strings"
+	"time"
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -99,10 +100,42 @@ type Subscription struct {
 	// DLQ: 1 to 1000; default 5.
 	MaxReceiveCount int `json:"maxReceiveCount"`
 
+	// Retry says when an event comes back that failed.
+	Retry Retry `json:"retry"`
+
 	// Enabled says whether events are delivered; false leaves them in the
 	// queue. Unset leaves the mapping as it is, so that a deployment does not
 	// undo what a person or the breaker did; a new one begins enabled.
 	Enabled *bool `json:"enabled,omitempty"`
+}
+
+// Retry says when an event comes back that failed: after the n-th receive, a
+// random time of up to BaseSeconds, doubled n-1 times, or of up to CapSeconds,
+// whichever is less. With the defaults the first four delays are up to 30 s, 1,
+// 2 and 4 minutes, and half of that on average: what was down for a moment is
+// asked again soon, and what is down for longer is not asked by all at once.
+// Raise MaxReceiveCount to outlast an outage of hours.
+type Retry struct {
+	// BaseSeconds is 1 to CapSeconds; default 30.
+	BaseSeconds int `json:"baseSeconds"`
+
+	// CapSeconds is 1 to 41,000, since SQS hides a message for 12 hours at most;
+	// default 900. With MaxReceiveCount it is so that an event has all of its
+	// receives within the 4 days for which its queue keeps it.
+	CapSeconds int `json:"capSeconds"`
+}
+
+// Longest is how long all delays of an event take together at most, if it is
+// received so many times.
+func (r Retry) Longest(receives int) time.Duration {
+	var sum time.Duration
+	delay, limit := time.Duration(r.BaseSeconds)*time.Second, time.Duration(r.CapSeconds)*time.Second
+	for range receives - 1 {
+		delay = min(delay, limit)
+		sum += delay
+		delay *= 2
+	}
+	return sum
 }
 
 // UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
@@ -115,8 +148,18 @@ func (f *Function) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 // UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
 func (s *Subscription) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain Subscription
-	*s = Subscription{BatchSize: 500, BatchWindowSeconds: 1, MaxReceiveCount: 5}
+	*s = Subscription{BatchSize: 500, BatchWindowSeconds: 1, MaxReceiveCount: 5, Retry: defaultRetry}
 	return jsonv2.UnmarshalDecode(dec, (*plain)(s))
+}
+
+// defaultRetry is what package handler has as its default too.
+var defaultRetry = Retry{BaseSeconds: 30, CapSeconds: 900}
+
+// UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
+func (r *Retry) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain Retry
+	*r = defaultRetry
+	return jsonv2.UnmarshalDecode(dec, (*plain)(r))
 }
 
 // UsesSessions reports whether the function writes in transactions that may

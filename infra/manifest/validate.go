@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/events/pattern"
@@ -159,6 +160,32 @@ func (v *validator) subscription(i int, s *Subscription) {
 	}
 	// SQS, "Using dead-letter queues".
 	v.within("maxReceiveCount", s.MaxReceiveCount, 1, 1000)
+	v.retry(s)
+}
+
+const (
+	// SQS hides a message for up to 12 hours from when it was received
+	// ("ChangeMessageVisibility"), and a function may have it for some of them.
+	maxRetrySeconds = 41_000
+
+	// A message that its queue has kept for long enough is gone, receives or no
+	// receives: of the 4 days, one is for the time that it waits for others.
+	maxRetries = 3 * 24 * time.Hour
+)
+
+func (v *validator) retry(s *Subscription) {
+	before := len(v.faults)
+	v.within("retry: baseSeconds", s.Retry.BaseSeconds, 1, maxRetrySeconds)
+	v.within("retry: capSeconds", s.Retry.CapSeconds, 1, maxRetrySeconds)
+	if len(v.faults) > before || s.MaxReceiveCount < 1 || s.MaxReceiveCount > 1000 {
+		return
+	}
+	if s.Retry.BaseSeconds > s.Retry.CapSeconds {
+		v.fault("retry: baseSeconds %d must be at most capSeconds %d", s.Retry.BaseSeconds, s.Retry.CapSeconds)
+	} else if longest := s.Retry.Longest(s.MaxReceiveCount); longest > maxRetries {
+		v.fault("%d receives with delays of up to %d s may take %.1f days, and the queue keeps an event for 4: keep it below 3 with a lower maxReceiveCount or capSeconds",
+			s.MaxReceiveCount, s.Retry.CapSeconds, longest.Hours()/24)
+	}
 }
 
 // EventBridge, "Amazon EventBridge quotas".

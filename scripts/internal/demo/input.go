@@ -17,7 +17,7 @@ import (
 // makes the same ones.
 func Samples(n int, seed uint64) []savings.Withdrawal {
 	r := rand.New(rand.NewPCG(seed, 0))
-	channels := []string{"ATM", "BRANCH", "TRANSFER"}
+	channels := []savings.Channel{savings.ChannelATM, savings.ChannelBranch, savings.ChannelTransfer}
 	out := make([]savings.Withdrawal, n)
 	for i := range out {
 		out[i] = savings.SampleWithdrawal(func(w *savings.Withdrawal) {

@@ -1,0 +1,56 @@
+// Code generated from the event types by go generate; DO NOT EDIT.
+
+/** Login: a person signed in. */
+export interface Login {
+  /** UserID names the person's account for ever. */
+  user_id: string;
+  /**
+   * Email is the account's address at this time.
+   * @format email
+   */
+  email: string;
+}
+
+/** auth/AUTH_LOGIN on the bus: what EventBridge calls its detail. */
+export interface LoginDetail {
+  metadata: Metadata;
+  data: Login;
+}
+
+/** The part of the event as EventBridge delivers it that tells what it is. */
+export interface LoginEvent {
+  source: "auth";
+  "detail-type": "AUTH_LOGIN";
+  detail: LoginDetail;
+}
+
+/**
+ * Metadata is what Penstock knows of an event besides its data. Empty fields other than ID,
+ * CorrelationID and OccurredAt are left out on the wire.
+ */
+export interface Metadata {
+  /** ID names this event for ever: a redelivery has the same. A UUIDv7. */
+  id: string;
+  /**
+   * CorrelationID is shared by everything that one cause at the edge set off. It is the event's
+   * own id where the context carries none.
+   */
+  correlationId: string;
+  /** CausationID is the id of the event that was being handled when this one was made. */
+  causationId?: string;
+  /** UserID and OrganisationID say on whose behalf it happened. */
+  userId?: string;
+  organisationId?: string;
+  /**
+   * OccurredAt is when the event was stamped, in UTC. There is no order of delivery: compare this.
+   * @format date-time
+   */
+  occurredAt: string;
+  /** Traceparent carries a W3C trace on ("Trace Context"). */
+  traceparent?: string;
+  /**
+   * Code is the number of an event type that has one, see Coded.
+   * @asType integer
+   */
+  code?: number;
+}

@@ -1,0 +1,58 @@
+// Code generated from the event types by go generate; DO NOT EDIT.
+
+/** Register: a person made an account, and confirmed the address. */
+export interface Register {
+  /** UserID names the person's account for ever. */
+  user_id: string;
+  /**
+   * Email is the account's address at this time.
+   * @format email
+   */
+  email: string;
+  /** Lang is the language that the person chose, a BCP 47 tag such as de-CH. */
+  lang: string;
+}
+
+/** auth/AUTH_REGISTER on the bus: what EventBridge calls its detail. */
+export interface RegisterDetail {
+  metadata: Metadata;
+  data: Register;
+}
+
+/** The part of the event as EventBridge delivers it that tells what it is. */
+export interface RegisterEvent {
+  source: "auth";
+  "detail-type": "AUTH_REGISTER";
+  detail: RegisterDetail;
+}
+
+/**
+ * Metadata is what Penstock knows of an event besides its data. Empty fields other than ID,
+ * CorrelationID and OccurredAt are left out on the wire.
+ */
+export interface Metadata {
+  /** ID names this event for ever: a redelivery has the same. A UUIDv7. */
+  id: string;
+  /**
+   * CorrelationID is shared by everything that one cause at the edge set off. It is the event's
+   * own id where the context carries none.
+   */
+  correlationId: string;
+  /** CausationID is the id of the event that was being handled when this one was made. */
+  causationId?: string;
+  /** UserID and OrganisationID say on whose behalf it happened. */
+  userId?: string;
+  organisationId?: string;
+  /**
+   * OccurredAt is when the event was stamped, in UTC. There is no order of delivery: compare this.
+   * @format date-time
+   */
+  occurredAt: string;
+  /** Traceparent carries a W3C trace on ("Trace Context"). */
+  traceparent?: string;
+  /**
+   * Code is the number of an event type that has one, see Coded.
+   * @asType integer
+   */
+  code?: number;
+}

@@ -1,0 +1,87 @@
+// Code generated from the event types by go generate; DO NOT EDIT.
+
+/**
+ * SubscriptionResumed: a subscription that was stopped receives again, what queued meanwhile
+ * first.
+ */
+export interface SubscriptionResumed {
+  /** Function is the function that subscribes. */
+  function: string;
+  /** Subscription is the subscription's name in the function's manifest. */
+  subscription: string;
+  /** Event is the type that it subscribes to, as in savings/SAVINGS_WITHDRAWAL. */
+  event: string;
+  /**
+   * StoppedSince is when it was stopped.
+   * @format date-time
+   */
+  stoppedSince: string;
+  /**
+   * ResumedAt is when it was resumed.
+   * @format date-time
+   */
+  resumedAt: string;
+  /** By is who resumed it. */
+  by: Actor;
+  /** Person is the AWS identity of the person who resumed it, if one did. */
+  person?: string;
+  /** Reason says why, in a sentence for people. */
+  reason: string;
+  /**
+   * Queued is about how many events wait in the queue; null if it could not be asked.
+   * @minimum 0
+   * @asType integer
+   */
+  queued: number | null;
+}
+
+/** Actor is who stops or resumes a subscription. */
+export type Actor =
+  /** ActorBreaker is Penstock itself, which stops a subscription that fails. */
+  | "BREAKER"
+  /** ActorPerson is a person, with the command. */
+  | "PERSON";
+
+/** penstock/SUBSCRIPTION_RESUMED on the bus: what EventBridge calls its detail. */
+export interface SubscriptionResumedDetail {
+  metadata: Metadata;
+  data: SubscriptionResumed;
+}
+
+/** The part of the event as EventBridge delivers it that tells what it is. */
+export interface SubscriptionResumedEvent {
+  source: "penstock";
+  "detail-type": "SUBSCRIPTION_RESUMED";
+  detail: SubscriptionResumedDetail;
+}
+
+/**
+ * Metadata is what Penstock knows of an event besides its data. Empty fields other than ID,
+ * CorrelationID and OccurredAt are left out on the wire.
+ */
+export interface Metadata {
+  /** ID names this event for ever: a redelivery has the same. A UUIDv7. */
+  id: string;
+  /**
+   * CorrelationID is shared by everything that one cause at the edge set off. It is the event's
+   * own id where the context carries none.
+   */
+  correlationId: string;
+  /** CausationID is the id of the event that was being handled when this one was made. */
+  causationId?: string;
+  /** UserID and OrganisationID say on whose behalf it happened. */
+  userId?: string;
+  organisationId?: string;
+  /**
+   * OccurredAt is when the event was stamped, in UTC. There is no order of delivery: compare this.
+   * @format date-time
+   */
+  occurredAt: string;
+  /** Traceparent carries a W3C trace on ("Trace Context"). */
+  traceparent?: string;
+  /**
+   * Code is the number of an event type that has one, see Coded.
+   * @asType integer
+   */
+  code?: number;
+}
