@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 )
 
 // Catalogue is a list of event types: an ordinary value, made once and only
@@ -27,19 +28,23 @@ func Describe[T Event]() Description {
 	return Description{Type: zero.EventType(), Sample: zero.Schema(), Code: codeOf(zero)}
 }
 
-// NewCatalogue makes a catalogue. It panics for an invalid or repeated type, a
+// NewCatalogue makes a catalogue. It panics for an invalid or repeated type, for
+// two that differ in case alone, whose files would be one on many machines, a
 // negative or repeated code, and a sample of another type: mistakes that every
 // program that imports the catalogue would otherwise carry.
 func NewCatalogue(descriptions ...Description) *Catalogue {
-	types, codes := map[Type]bool{}, map[int]Type{}
+	types, codes := map[string]Type{}, map[int]Type{}
 	for _, d := range descriptions {
 		if err := d.Type.Validate(); err != nil {
 			panic("catalogue: " + err.Error())
 		}
-		if types[d.Type] {
+		folded := strings.ToLower(d.Type.String())
+		if other, taken := types[folded]; taken && other == d.Type {
 			panic(fmt.Sprintf("catalogue: event type %s is described twice", d.Type))
+		} else if taken {
+			panic(fmt.Sprintf("catalogue: event types %s and %s differ in case alone: rename one", other, d.Type))
 		}
-		types[d.Type] = true
+		types[folded] = d.Type
 		if d.Sample == nil || d.Sample.EventType() != d.Type {
 			panic(fmt.Sprintf("catalogue: the sample of %s is not of that type", d.Type))
 		}

@@ -12,7 +12,7 @@
 //
 // Most applications publish through a session, which sends an event exactly
 // when the transaction that caused it has committed (see [AfterCommit] and the
-// packages outboxdynamo, outboxsql and outboxpgx). [BusPublisher] sends at
+// packages outboxdynamo, outboxsql and outboxpgx). Package eventbus sends at
 // once, for what has no transaction to wait for.
 //
 // The life of an event: [Stamp] gives it an id, a time and the origin that its
@@ -72,6 +72,10 @@ var (
 
 const maxTypePart = 128
 
+// reserved is what Windows takes for a device, whatever follows a dot ("Naming
+// Files, Paths, and Namespaces").
+var reserved = regexp.MustCompile(`^(?i:con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)`)
+
 // String returns "source/NAME".
 func (t Type) String() string { return t.Source + "/" + t.Name }
 
@@ -88,7 +92,8 @@ func ParseType(s string) (Type, error) {
 // Validate reports what is wrong with a type: a source is lower-case letters
 // and digits, with dots or hyphens between; a name is letters, digits and
 // underscores, beginning with a letter, and may end in .v2 and so on; each has
-// at most 128 characters.
+// at most 128 characters, and is none of the names that Windows keeps for
+// devices, such as con.
 func (t Type) Validate() error {
 	switch {
 	case !validSource.MatchString(t.Source) || len(t.Source) > maxTypePart:
@@ -98,6 +103,8 @@ func (t Type) Validate() error {
 		return fmt.Errorf("event type %q: a source that begins with aws. is reserved by EventBridge", t)
 	case !validName.MatchString(t.Name) || len(t.Name) > maxTypePart:
 		return fmt.Errorf("event type %q: name %q must be letters, digits and _ (and may end in .v2), at most %d", t, t.Name, maxTypePart)
+	case reserved.MatchString(t.Source) || reserved.MatchString(t.Name):
+		return fmt.Errorf("event type %q: con, prn, aux, nul, com0 to com9 and lpt0 to lpt9 cannot be files on Windows", t)
 	}
 	return nil
 }

@@ -87,13 +87,17 @@ func describe(root fs.FS, c *events.Catalogue) (*bus, error) {
 func (m *module) describe(read sources) error {
 	m.names, m.definitions = newNames(), jsonschema.Definitions{}
 	d := newDescriber(read, m.names)
-	for _, e := range m.types { // their names count first
+	// The events' names count first, then those of their own packages.
+	for _, e := range m.types {
 		m.names.add(reflect.TypeOf(e.Sample))
 	}
-	for _, e := range m.types {
-		for t := range allTypes(reflect.TypeOf(e.Sample)) {
-			if d.isDefined(t) {
-				m.names.add(t)
+	for _, own := range []bool{true, false} {
+		for _, e := range m.types {
+			event := reflect.TypeOf(e.Sample)
+			for t := range allTypes(event) {
+				if d.isDefined(t) && (t.PkgPath() == event.PkgPath()) == own {
+					m.names.add(t)
+				}
 			}
 		}
 	}

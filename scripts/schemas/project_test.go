@@ -63,6 +63,11 @@ func makeCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if madeDir == "" {
+			_ = os.RemoveAll(dir)
+		}
+	})
 	newModule(t, dir)
 	var imports, calls strings.Builder
 	for name, archive := range cases(t) {
@@ -78,18 +83,17 @@ func makeCases(t *testing.T) {
 		}
 		fmt.Fprintf(&calls, "\tgenerate(%q, %s.All)\n", name, name)
 	}
-	// Penstock's own need its manifests.
-	if err := os.CopyFS(filepath.Join(dir, "own", "functions"), os.DirFS("../../functions")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(filepath.Join(dir, "own", "infra"), os.DirFS("../../infra/manifest/testdata")); err != nil {
-		t.Fatal(err)
-	}
-	tables, err := os.ReadFile("../../infra/tables.json")
+	manifests, err := filepath.Glob("../../functions/*/function.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "own", "infra", "tables.json"), tables)
+	for _, file := range append(manifests, "../../infra/tables.json") {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, filepath.Join(dir, "own", strings.TrimPrefix(file, "../../")), data)
+	}
 	write(t, filepath.Join(dir, "main.go"), []byte(`package main
 
 import (
