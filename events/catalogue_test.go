@@ -40,6 +40,7 @@ func TestMistakesInACataloguePanic(t *testing.T) {
 	for want, descriptions := range map[string][]events.Description{
 		"event type shop/ORDER_PLACED is described twice":                  {events.Describe[placed](), events.Describe[placed]()},
 		"shop/ORDER_PLACED and shop/ORDER_SHIPPED have the same code 1000": {coded(events.Describe[placed](), 1000), coded(events.Describe[shipped](), 1000)},
+		"shop/ORDER_PLACED and shop/Order_Placed differ in case alone":     {events.Describe[placed](), {Type: events.Type{Source: "shop", Name: "Order_Placed"}}},
 		`event type "/"`: {{}},
 		"the sample of shop/ORDER_PLACED is not of that type": {{Type: placed{}.EventType(), Sample: shipped{}}},
 		"must be positive": {coded(events.Describe[placed](), -1)},

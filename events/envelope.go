@@ -83,12 +83,12 @@ func (e Envelope) entry(v Validator) (Entry, error) {
 		return Entry{}, fmt.Errorf("event %s %s: %w", t, e.ID, err)
 	}
 	entry := Entry{ID: e.ID, Type: t, Detail: detail}
-	if n := entry.size(); n > MaxEntryBytes {
+	if n := entry.Size(); n > MaxEntryBytes {
 		return Entry{}, fmt.Errorf("event %s %s is %d bytes, and the bus takes at most %d: publish a reference to the data instead", t, e.ID, n, MaxEntryBytes)
 	}
 	return entry, nil
 }
 
-// size is what EventBridge counts ("Calculating Amazon EventBridge PutEvents
+// Size is what EventBridge counts ("Calculating Amazon EventBridge PutEvents
 // event entry size"); Time and Resources are never set.
-func (e Entry) size() int { return len(e.Type.Source) + len(e.Type.Name) + len(e.Detail) }
+func (e Entry) Size() int { return len(e.Type.Source) + len(e.Type.Name) + len(e.Detail) }

@@ -23,7 +23,7 @@ func (shipped) EventType() events.Type { return events.Type{Source: "shop", Name
 func (shipped) Schema() events.Event   { return shipped{} }
 
 func TestATypeIsWrittenAsSourceAndName(t *testing.T) {
-	for _, s := range []string{"savings/SAVINGS_WITHDRAWAL", "a/B", "core.cards/Card_Issued.v2", "x-1/y.v10"} {
+	for _, s := range []string{"savings/SAVINGS_WITHDRAWAL", "a/B", "core.cards/Card_Issued.v2", "x-1/y.v10", "contact/CONTACT", "com-1/COM10"} {
 		got, err := events.ParseType(s)
 		if err != nil || got.String() != s {
 			t.Errorf("%s: got %s, %v", s, got, err)
@@ -52,6 +52,10 @@ func TestAnInvalidTypeSaysWhatIsWrong(t *testing.T) {
 		"savings/A B":                         `name "A B"`,
 		"savings/A/B":                         `name "A/B"`,
 		"savings/A.v":                         `name "A.v"`,
+		"con/A":                               "cannot be files on Windows",
+		"aux.core/A":                          "cannot be files on Windows",
+		"savings/NUL":                         "cannot be files on Windows",
+		"savings/Com1.v2":                     "cannot be files on Windows",
 		"savings/" + strings.Repeat("A", 129): "at most 128",
 		strings.Repeat("a", 129) + "/A":       "at most 128",
 	} {

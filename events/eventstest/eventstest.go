@@ -10,7 +10,7 @@
 // commits, and not at all if it rolls back.
 //
 // Every event is checked against the schema of its type, as publishers do that
-// are made with [events.WithValidation]: those in the folder schemas of the
+// are made with [eventbus.WithValidation]: those in the folder schemas of the
 // project that the test is in.
 package eventstest
 

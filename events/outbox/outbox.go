@@ -3,8 +3,10 @@
 // caused them, and a relay moves committed events to the bus.
 //
 // The packages outboxdynamo, outboxsql and outboxpgx are the backends. What
-// they share is here: the form in which events wait, the errors, and the
-// [Relay].
+// they share is here: the form in which events wait, the errors, and the relay:
+// a [Poller] looks for messages itself, in a [Queue]; one that is handed them,
+// by a table's stream, rests on [Deliver] too. The package outboxtest holds the
+// tests that every backend passes.
 //
 // The guarantee: an event reaches the bus if and only if its transaction
 // committed. It may reach it more than once, always with the same id: the
@@ -22,6 +24,11 @@ import (
 // or rolled back.
 var ErrSessionDone = errors.New("outbox: the session's transaction has ended")
 
+// ErrRepeat is what Once answers where the mark already stands: what the
+// transaction is about to do was done before. Roll it back, and take the event
+// as handled; the InTx of each backend does.
+var ErrRepeat = errors.New("outbox: the mark stands already: this was handled before, so roll the transaction back")
+
 // Message is what one write to an outbox holds: events of a single type, all
 // of one transaction. Key names it in its store, and begins with the type (see
 // [Key]), so that permission to enqueue can be given by type.
@@ -30,10 +37,10 @@ type Message struct {
 	Entries []events.Entry
 }
 
-// Key is the key of the message that holds the event with the given id as its
-// first: the type, "#" and the id, as in
+// Key is a message's key: the type, "#" and an id, which is that of its first
+// event or a UUIDv7 of its own, as in
 // savings/FEE_CHARGED#01976e5a-8c00-7000-8000-000000000001.
-func Key(t events.Type, firstID string) string { return t.String() + "#" + firstID }
+func Key(t events.Type, id string) string { return t.String() + "#" + id }
 
 // TypeOf reads the event type back from a message's key.
 func TypeOf(key string) (events.Type, error) {

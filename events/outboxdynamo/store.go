@@ -49,10 +49,7 @@ type Store struct {
 	table  string
 }
 
-var (
-	_ outbox.Store = (*Store)(nil)
-	_ outbox.Shelf = (*Store)(nil)
-)
+var _ outbox.Shelf = (*Store)(nil)
 
 // NewStore returns the store in the given outbox table.
 func NewStore(client StoreAPI, table string) *Store { return &Store{client, table} }
@@ -279,7 +276,8 @@ const removeConcurrency = 4
 // sent again.
 const removeAttempts = 6
 
-// Remove implements [outbox.Store].
+// Remove deletes messages by key. A key that is no longer there is not an
+// error: another relay was faster.
 func (s *Store) Remove(ctx context.Context, keys []string) error {
 	// BatchWriteItem refuses a request that names an item twice, which a
 	// stream does for an item that was written again.

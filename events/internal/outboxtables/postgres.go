@@ -4,9 +4,9 @@ import "fmt"
 
 // Postgres are the statements of an outbox in PostgreSQL.
 type Postgres struct {
-	// Enqueue takes the arrays of ids, types and details.
+	// EnqueueOne takes an id, a type and a detail, Enqueue arrays of them.
 	//
-	// It wakes the relay if one sleeps, at the commit. A notification makes a
+	// They wake the relay if one sleeps, at the commit. A notification makes a
 	// transaction hold a lock of the whole cluster while it commits, and so all
 	// such commits wait for each other ("NOTIFY"); so a writer notifies only if
 	// somebody sleeps. A relay that is about to sleep takes the advisory lock
@@ -14,7 +14,7 @@ type Postgres struct {
 	// knows that no relay sleeps, and holds it to its end, so that none can go
 	// to sleep without seeing what it commits. A relay that cannot have the lock
 	// looks again soon.
-	Enqueue string
+	EnqueueOne, Enqueue string
 	// Mark takes an event key and a number of seconds, and affects no row if the
 	// mark stands.
 	Mark string
@@ -43,6 +43,8 @@ const Async = "SET LOCAL synchronous_commit TO off"
 // Postgres returns the statements.
 func (t Tables) Postgres() Postgres {
 	return Postgres{
+		EnqueueOne: fmt.Sprintf(t.Fill(`INSERT INTO penstock_outbox (event_id, type, detail) VALUES ($1, $2, $3)
+	RETURNING CASE WHEN NOT pg_try_advisory_xact_lock_shared(%d) THEN pg_notify('%s', '')::text END`), t.LockKey(), t.Channel()),
 		Enqueue: fmt.Sprintf(t.Fill(`WITH enqueued AS (
 	INSERT INTO penstock_outbox (event_id, type, detail) SELECT * FROM unnest($1::text[], $2::text[], $3::text[])
 ) SELECT pg_notify('%s', '') WHERE NOT pg_try_advisory_xact_lock_shared(%d)`), t.Channel(), t.LockKey()),

@@ -73,7 +73,7 @@ func within(path string, folders ...string) bool {
 // allowed says which of the project's folders a folder may import; the most
 // specific folder counts. Dependencies point one way: scripts → infra,
 // functions, events; infra → events/pattern and the event types that its tests
-// send; functions → events; events → none of them.
+// send; functions → events; events → none of them; schemas, generated, → nothing.
 var allowed = []struct {
 	folder string
 	may    []string
@@ -85,6 +85,7 @@ var allowed = []struct {
 	{"infra", []string{"infra", "events/pattern", "events/schema"}},
 	{"functions", []string{"functions", "events"}},
 	{"events", []string{"events"}},
+	{"schemas", []string{}},
 	{"scripts", []string{"scripts", "infra", "functions", "events"}},
 }
 
@@ -134,6 +135,36 @@ func TestTheLambdaRuntimesTypesStayOutOfUserCode(t *testing.T) {
 
 // A team that uses the libraries must not get the rest of the house with them.
 func TestAConsumerOfTheLibrariesGetsNothingElse(t *testing.T) {
+	house := []string{
+		"github.com/aws/jsii-runtime-go", "github.com/aws/aws-cdk-go", "github.com/aws/constructs-go", // the CDK
+		"github.com/spf13/cobra", "github.com/schollz/progressbar", // the command line
+		"github.com/cockroachdb/pebble", // the local environment's store
+		"modernc.org/sqlite",            // a driver for tests
+		"github.com/aws/aws-sdk-go-v2/config",
+	}
+	const postgres = "github.com/jackc/pgx"
+	for name, c := range map[string]struct {
+		imports  []string
+		unwanted []string
+	}{
+		"functions and DynamoDB": {[]string{"events", "events/outboxdynamo", "functions/handler"}, append(house, postgres)},
+		"database/sql":           {[]string{"events", "events/outboxsql"}, append(house, postgres, "github.com/aws/aws-sdk-go-v2/service/dynamodb")},
+		"pgx":                    {[]string{"events", "events/outboxpgx"}, append(house, "github.com/aws/aws-sdk-go-v2/service/dynamodb")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sums := consumerSums(t, c.imports)
+			for _, unwanted := range c.unwanted {
+				if strings.Contains(sums, unwanted) {
+					t.Errorf("a consumer's go.sum has %s", unwanted)
+				}
+			}
+		})
+	}
+}
+
+// consumerSums is the go.sum of a module that imports packages of this one.
+func consumerSums(t *testing.T, imports []string) string {
+	t.Helper()
 	dir := t.TempDir()
 	write := func(name, text string) {
 		t.Helper()
@@ -142,16 +173,11 @@ func TestAConsumerOfTheLibrariesGetsNothingElse(t *testing.T) {
 		}
 	}
 	write("go.mod", "module example.com/consumer\n\ngo 1.26\n\nrequire "+strings.TrimSuffix(module, "/")+" v0.0.0\n\nreplace "+strings.TrimSuffix(module, "/")+" => "+root(t)+"\n")
-	write("main.go", `package main
-
-import (
-	_ "`+module+`events"
-	_ "`+module+`events/outboxdynamo"
-	_ "`+module+`functions/handler"
-)
-
-func main() {}
-`)
+	program := "package main\n\nimport (\n"
+	for _, path := range imports {
+		program += "\t_ \"" + module + path + "\"\n"
+	}
+	write("main.go", program+")\n\nfunc main() {}\n")
 	tidy := exec.Command("go", "mod", "tidy")
 	tidy.Dir = dir
 	tidy.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=-mod=mod")
@@ -162,14 +188,5 @@ func main() {}
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, unwanted := range []string{
-		"github.com/aws/jsii-runtime-go", "github.com/aws/aws-cdk-go", "github.com/aws/constructs-go", // the CDK
-		"github.com/spf13/cobra", "github.com/schollz/progressbar", // the command line
-		"github.com/cockroachdb/pebble", // the local environment's store
-		"github.com/aws/aws-sdk-go-v2/config",
-	} {
-		if strings.Contains(string(sums), unwanted) {
-			t.Errorf("a consumer's go.sum has %s", unwanted)
-		}
-	}
+	return string(sums)
 }

@@ -1,10 +1,12 @@
-package events
+package eventbus
 
 import (
 	"context"
 	"log/slog"
 
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+
+	"github.com/penstock-dev/penstock/events"
 )
 
 // WithLogger has the publisher write one line for each call in which the bus
@@ -12,8 +14,8 @@ import (
 // the event's id and the id that EventBridge gave it, under which its targets,
 // its archive and AWS's support know the event. Without this option the lines
 // go to slog.Default at the level Debug.
-func WithLogger(log *slog.Logger, level slog.Level) BusOption {
-	return func(p *BusPublisher) { p.log, p.logLevel = log, level }
+func WithLogger(log *slog.Logger, level slog.Level) Option {
+	return func(p *Publisher) { p.log, p.logLevel = log, level }
 }
 
 // published is an entry in a line of the log.
@@ -23,7 +25,7 @@ type published struct {
 }
 
 // logPublished writes the line of a call.
-func (p *BusPublisher) logPublished(ctx context.Context, entries []Entry, results []types.PutEventsResultEntry) {
+func (p *Publisher) logPublished(ctx context.Context, entries []events.Entry, results []types.PutEventsResultEntry) {
 	log := p.log
 	if log == nil {
 		log = slog.Default()

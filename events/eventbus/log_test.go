@@ -1,4 +1,4 @@
-package events_test
+package eventbus_test
 
 import (
 	"bytes"
@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 
-	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 )
 
 // naming gives each event an id, and refuses the second of every call.
@@ -33,8 +33,8 @@ func (naming) PutEvents(_ context.Context, in *eventbridge.PutEventsInput, _ ...
 
 func TestEachCallLogsTheIdsThatTheBusGave(t *testing.T) {
 	var log bytes.Buffer
-	publisher := events.NewBusPublisher(naming{}, "shop-test", events.WithConcurrency(1),
-		events.WithLogger(slog.New(slog.NewJSONHandler(&log, nil)), slog.LevelInfo))
+	publisher := eventbus.New(naming{}, "shop-test", eventbus.WithConcurrency(1),
+		eventbus.WithLogger(slog.New(slog.NewJSONHandler(&log, nil)), slog.LevelInfo))
 	if err := publisher.PutEntries(t.Context(), entries(slices.Repeat([]int{0}, 13)...)); err == nil {
 		t.Fatal("nothing was refused")
 	}
@@ -56,7 +56,7 @@ func TestEachCallLogsTheIdsThatTheBusGave(t *testing.T) {
 
 func TestALoggerThatLeavesOutTheLevelIsToldNothing(t *testing.T) {
 	var log bytes.Buffer
-	publisher := events.NewBusPublisher(naming{}, "shop-test", events.WithLogger(slog.New(slog.NewJSONHandler(&log, nil)), slog.LevelDebug))
+	publisher := eventbus.New(naming{}, "shop-test", eventbus.WithLogger(slog.New(slog.NewJSONHandler(&log, nil)), slog.LevelDebug))
 	if err := publisher.PutEntries(t.Context(), entries(0)); err != nil || log.Len() > 0 {
 		t.Errorf("%v, log %s", err, log.String())
 	}
