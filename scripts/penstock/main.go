@@ -34,6 +34,7 @@ for misuse, and 3 when the command refused.`,
 		newDev(&flags),
 		newEvents(&flags),
 		newFunctions(&flags),
+		newOutbox(),
 		newSecrets(&flags),
 		tail.NewCommand(&flags),
 	)
