@@ -98,7 +98,12 @@ func (p *Publisher) PutEntries(ctx context.Context, entries []events.Entry) erro
 		group  errgroup.Group
 	)
 	group.SetLimit(p.concurrency)
-	for _, call := range pack(entries) {
+	calls := pack(entries)
+	for _, call := range calls {
+		if len(calls) == 1 || p.concurrency == 1 { // no need of a goroutine
+			failed = append(failed, p.put(ctx, call)...)
+			continue
+		}
 		group.Go(func() error {
 			if f := p.put(ctx, call); len(f) > 0 {
 				mu.Lock()
