@@ -34,8 +34,8 @@ type API interface {
 	PutEvents(context.Context, *eventbridge.PutEventsInput, ...func(*eventbridge.Options)) (*eventbridge.PutEventsOutput, error)
 }
 
-// Publisher is the [events.Publisher] of an EventBridge bus. It packs events into
-// as few PutEvents calls as the limits allow, and sends again, with growing
+// Publisher is the [events.Publisher] of an EventBridge bus. It packs events
+// into as few PutEvents calls as the limits allow, and sends again, with growing
 // random waits, the entries that the bus could not take for a moment. It is
 // safe for concurrent use.
 type Publisher struct {
@@ -58,13 +58,12 @@ type Option func(*Publisher)
 func WithConcurrency(n int) Option { return func(p *Publisher) { p.concurrency = max(n, 1) } }
 
 // WithValidation has every event that is published checked against the schema
-// of its type. One that violates it is an *[events.InvalidError], and nothing of its
-// batch is sent. It is off by default; what PutEntries is given is never
+// of its type. One that violates it is an *[events.InvalidError], and nothing of
+// its batch is sent. It is off by default; what PutEntries is given is never
 // checked, since it was when it was encoded.
 func WithValidation(v events.Validator) Option { return func(p *Publisher) { p.stamper.Validator = v } }
 
-// New returns the publisher for the bus with the given name or
-// ARN.
+// New returns the publisher for the bus with the given name or ARN.
 func New(client API, bus string, opts ...Option) *Publisher {
 	p := &Publisher{client: client, bus: bus, concurrency: 4, attempts: 5, logLevel: slog.LevelDebug}
 	for _, opt := range opts {
@@ -78,8 +77,8 @@ func (p *Publisher) Publish(ctx context.Context, e events.Event) error {
 	return p.PublishBatch(ctx, []events.Event{e})
 }
 
-// PublishBatch implements [events.Publisher]. If one event cannot be encoded, none is
-// sent. An error after that is a *[events.PublishError].
+// PublishBatch implements [events.Publisher]. If one event cannot be encoded,
+// none is sent. An error after that is a *[events.PublishError].
 func (p *Publisher) PublishBatch(ctx context.Context, batch []events.Event) error {
 	entries, err := p.stamper.StampAll(ctx, batch)
 	if err != nil {
@@ -89,8 +88,8 @@ func (p *Publisher) PublishBatch(ctx context.Context, batch []events.Event) erro
 }
 
 // PutEntries publishes events that are already encoded, as a relay does. Its
-// error is a *[events.PublishError] that names each entry the bus has not accepted;
-// all others have been.
+// error is a *[events.PublishError] that names each entry the bus has not
+// accepted; all others have been.
 func (p *Publisher) PutEntries(ctx context.Context, entries []events.Entry) error {
 	var (
 		mu     sync.Mutex

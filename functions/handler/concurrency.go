@@ -39,7 +39,7 @@ func spread(n int) Middleware {
 				workers.Go(func() {
 					for i := int(taken.Add(1)) - 1; i < len(records); i = int(taken.Add(1)) - 1 {
 						r := records[i]
-						errs[i] = next.Handle(r.context(ctx), records[i:i+1:i+1]).Of(r)
+						errs[i] = next.Handle(r.Context(ctx), records[i:i+1:i+1]).Of(r)
 					}
 				})
 			}

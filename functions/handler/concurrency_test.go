@@ -37,7 +37,7 @@ func TestEachHandlesAsManyEventsAtOnceAsItMay(t *testing.T) {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
-					run(t, t.Context(), Payload(t, queue, batchOf(25)...), handler.Each(func(context.Context, *withdrawal) error {
+					run(t, t.Context(), Payload(t, queueName, batchOf(25)...), handler.Each(func(context.Context, *withdrawal) error {
 						started.Add(1)
 						<-release
 						return nil
@@ -59,7 +59,7 @@ func TestEachHandlesAsManyEventsAtOnceAsItMay(t *testing.T) {
 
 func TestAnEventWhoseGoroutineEndsIsNotAcknowledged(t *testing.T) {
 	var handled atomic.Int64
-	response, _ := run(t, t.Context(), Payload(t, queue, account("A"), account("exits"), account("B")),
+	response, _ := run(t, t.Context(), Payload(t, queueName, account("A"), account("exits"), account("B")),
 		handler.Each(func(_ context.Context, m *withdrawal) error {
 			if m.Event.AccountID == "exits" {
 				runtime.Goexit()

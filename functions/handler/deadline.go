@@ -22,6 +22,7 @@ func deadline(margin time.Duration) Middleware {
 			if !ok {
 				return next.Handle(ctx, records)
 			}
+			ctx = context.WithValue(ctx, endKey{}, end)
 			ctx, cancel := context.WithDeadline(ctx, end.Add(-margin))
 			defer cancel()
 			return next.Handle(ctx, records)
@@ -29,10 +30,21 @@ func deadline(margin time.Duration) Middleware {
 	}
 }
 
+type endKey struct{}
+
+// End returns when the invocation that ctx belongs to ends, if it does: a margin
+// after ctx itself, and the latest that anything of it can run. It is for
+// middlewares; functions go by their context.
+func End(ctx context.Context) (end time.Time, ok bool) {
+	end, ok = ctx.Value(endKey{}).(time.Time)
+	return end, ok
+}
+
 var errNotStarted = errors.New("not started: the time of the invocation had run out")
 
 // startInTime fails records whose context has ended before they are started, so
-// that they come back.
+// that they come back soon. That costs them a receive, which is not their fault:
+// one that has none left is sent afresh when the batch is settled.
 func startInTime(next Handler) Handler {
 	return HandlerFunc(func(ctx context.Context, records []*Record) *Failures {
 		if ctx.Err() != nil {

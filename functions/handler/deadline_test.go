@@ -31,7 +31,7 @@ func TestTheContextEndsAMarginBeforeTheInvocation(t *testing.T) {
 					}
 					return ctx.Err()
 				}
-				payload := Payload(t, queue, account("A"))
+				payload := Payload(t, queueName, account("A"))
 				response, log := run(t, ctx, payload, handler.Each(func(ctx context.Context, _ *withdrawal) error {
 					return check(ctx)
 				}, c.opts...))
@@ -51,7 +51,7 @@ func TestTheContextOfABatchEndsAMarginBeforeTheInvocation(t *testing.T) {
 		end := time.Now().Add(30 * time.Second)
 		ctx, cancel := context.WithDeadline(t.Context(), end)
 		defer cancel()
-		run(t, ctx, Payload(t, queue, account("A")), handler.Batch(func(ctx context.Context, _ []*withdrawal) error {
+		run(t, ctx, Payload(t, queueName, account("A")), handler.Batch(func(ctx context.Context, _ []*withdrawal) error {
 			<-ctx.Done()
 			if left := time.Until(end); left != 500*time.Millisecond {
 				t.Errorf("the context ended %v before the invocation", left)
@@ -66,7 +66,7 @@ func TestWhatCouldNotStartInTimeFailsUnstarted(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
 		var started []string
-		response, log := run(t, ctx, Payload(t, queue, account("A"), account("slow"), account("B"), account("C")),
+		response, log := run(t, ctx, Payload(t, queueName, account("A"), account("slow"), account("B"), account("C")),
 			handler.Each(func(ctx context.Context, m *withdrawal) error {
 				started = append(started, m.Event.AccountID)
 				if m.Event.AccountID == "slow" {

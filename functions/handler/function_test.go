@@ -22,7 +22,7 @@ func accept[T events.Event](context.Context, *handler.Message[T]) error { return
 func TestARouteTakesTheEventsOfItsType(t *testing.T) {
 	var withdrawals, trades []string
 	response, _ := run(t, t.Context(),
-		Payload(t, queue, account("A"), trading.SampleTradeAllocated(), account("B")),
+		Payload(t, queueName, account("A"), trading.SampleTradeAllocated(), account("B")),
 		handler.Each(func(_ context.Context, m *withdrawal) error {
 			withdrawals = append(withdrawals, m.Event.AccountID)
 			return nil
@@ -67,7 +67,7 @@ func TestAnEventWithoutARouteFailsAndItsNeighboursDoNot(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			response, log := run(t, t.Context(),
-				Payload(t, queue, account("A"), trading.SampleTradeAllocated(), account("B")), c.route)
+				Payload(t, queueName, account("A"), trading.SampleTradeAllocated(), account("B")), c.route)
 			if failed := Failed(t, response); !slices.Equal(failed, []string{MessageID(1)}) {
 				t.Errorf("failed: %v", failed)
 			}
@@ -99,7 +99,7 @@ func TestAMessageThatIsNoEventFailsAndItsNeighboursDoNot(t *testing.T) {
 		} {
 			t.Run(what+" "+form, func(t *testing.T) {
 				response, log := run(t, t.Context(),
-					PayloadOf(t, queue, Body(t, account("A")), c.body, Body(t, account("B"))), route)
+					PayloadOf(t, queueName, Body(t, account("A")), c.body, Body(t, account("B"))), route)
 				if failed := Failed(t, response); !slices.Equal(failed, []string{MessageID(1)}) {
 					t.Errorf("failed: %v", failed)
 				}
@@ -191,7 +191,7 @@ func (nameless) EventType() events.Type { return events.Type{Source: "savings"} 
 func (nameless) Schema() events.Event   { return nameless{} }
 
 func TestARealErrorIsTheReason(t *testing.T) {
-	response, log := run(t, t.Context(), Payload(t, queue, account("A")),
+	response, log := run(t, t.Context(), Payload(t, queueName, account("A")),
 		handler.Each(func(context.Context, *withdrawal) error { return errors.New("the ledger is closed") }))
 	if failed := Failed(t, response); !slices.Equal(failed, []string{MessageID(0)}) {
 		t.Errorf("failed: %v", failed)

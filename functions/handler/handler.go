@@ -14,10 +14,10 @@
 //     the subscription's batch size, or as few as one.
 //  2. Every message becomes a [Record]: its EventBridge envelope is read, which
 //     tells the event's type and metadata. The event's data stays JSON for now.
-//     A message in which no event can be found is failed, here and in the
-//     steps below without holding up its neighbours.
+//     A message in which no event can be found is failed for good, here and in
+//     the steps below without holding up its neighbours.
 //  3. Records find their [Route] by subscription and event type. One that has no
-//     route is failed.
+//     route is failed for good.
 //  4. The route's context ends a margin before the invocation does, so that
 //     there is time to answer; see [Margin].
 //  5. [Each] hands over its records one by one, several at once; see
@@ -26,18 +26,23 @@
 //  6. The data is decoded, and the function called. What it returns an error
 //     for is failed. So is what it panics on: with Each that event alone, with
 //     Batch the batch.
-//  7. Every event leaves one line in the log, its outcome record: handled or
-//     failed, why, and how long it took.
-//     What failed for good, see [Permanent], is sent to the DLQ now.
-//  8. Invoke answers with the ids of the failed messages alone. Lambda deletes
-//     the others from the queue; the failed ones become visible again after the
-//     queue's visibility timeout, and after the subscription's maxReceiveCount
-//     they go to its DLQ.
+//  7. What failed is settled with the queue, in the time that the margin leaves:
+//     what failed for good, see [Permanent], is sent to the DLQ at once; what was
+//     never started and has no receive left is sent to the queue afresh; all
+//     else is given a random delay, which grows with each receive, or the one of
+//     [RetryAfter]. Where that does not succeed, or there is no time for it, a
+//     message comes back after the queue's visibility timeout.
+//  8. Every event leaves one line in the log, its outcome record: handled or
+//     failed, why, and how long it took. The batch leaves one line of metrics.
+//  9. Invoke answers with the ids of the failed messages alone. Lambda deletes
+//     the others from the queue; the failed ones become visible again, and after
+//     the subscription's maxReceiveCount they go to its DLQ.
 //
 // The one rule behind it: an event is acknowledged only if the function
-// returned nil for it, or the DLQ has accepted it. It may be delivered again after that too (queues deliver
-// at least once), so that its effect must bear repetition: deduplicate by
-// [Message.EventKey], as a session's Once does.
+// returned nil for it, or SQS has accepted it elsewhere. It may be delivered
+// again after that too (queues deliver at least once), so that its effect must
+// bear repetition: deduplicate by [Message.EventKey], as a session's Once does,
+// and package idempotency for effects outside of a session.
 package handler
 
 import "context"

@@ -19,7 +19,7 @@ import (
 
 const (
 	lambdaName = "penstock-test-withdrawal-fee"
-	queue      = lambdaName + "-withdrawals"
+	queueName  = lambdaName + "-withdrawals"
 )
 
 type withdrawal = handler.Message[savings.Withdrawal]

@@ -2,11 +2,11 @@ package handler
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/functions/handler/internal/fastjson"
 )
 
 // Message is one event as a function receives it.
@@ -39,12 +39,15 @@ func (m *Message[T]) Context(ctx context.Context) context.Context {
 	if m.record == nil {
 		return events.WithCause(ctx, m.Metadata, m.EventKey())
 	}
-	return m.record.context(ctx)
+	return m.record.Context(ctx)
 }
 
 func (m *Message[T]) itemID() string { return m.MessageID }
 
-func decode[T events.Event](r *Record) (*Message[T], error) {
+// Decode makes the message of a record. Each and Batch do it for the function;
+// it is for a middleware that has to know the event. An error of data that is not
+// T's is permanent.
+func Decode[T events.Event](r *Record) (*Message[T], error) {
 	m := &Message[T]{
 		Metadata:     r.Metadata,
 		Function:     r.Function,
@@ -54,8 +57,8 @@ func decode[T events.Event](r *Record) (*Message[T], error) {
 		SentAt:       r.SentAt,
 		record:       r,
 	}
-	if err := json.Unmarshal(r.Data, &m.Event); err != nil {
-		return nil, fmt.Errorf("the data is not that of %s: %w", r.Type, err)
+	if err := fastjson.Unmarshal(r.Data, &m.Event); err != nil {
+		return nil, Permanent(fmt.Errorf("the data is not that of %s: %w", r.Type, err))
 	}
 	return m, nil
 }

@@ -23,7 +23,7 @@ func TestAMessageTellsWhatTheQueueAndThePublisherSaid(t *testing.T) {
 		MessageId:      "059f36b4-87a3-44ab-83d2-661975830a7d",
 		Body:           Body(t, e),
 		EventSource:    "aws:sqs",
-		EventSourceARN: "arn:aws:sqs:us-west-2:123456789012:" + queue,
+		EventSourceARN: "arn:aws:sqs:us-west-2:123456789012:" + queueName,
 		Attributes:     map[string]string{"ApproximateReceiveCount": "3", "SentTimestamp": "1767225600123"},
 	}}})
 	if err != nil {
@@ -65,7 +65,7 @@ func caused(ctx context.Context, m *withdrawal) [2]events.Metadata {
 
 func TestWhatAnEventCausesHasTheSameIdsAtEveryDelivery(t *testing.T) {
 	e := events.Stamp(t.Context(), account("A"))
-	payload := Payload(t, queue, e)
+	payload := Payload(t, queueName, e)
 	var deliveries [][2]events.Metadata
 	each := handler.Each(func(ctx context.Context, m *withdrawal) error {
 		deliveries = append(deliveries, caused(ctx, m))
@@ -96,7 +96,7 @@ func TestWhatAnEventCausesHasTheSameIdsAtEveryDelivery(t *testing.T) {
 
 func TestTheContextOfEachIsAlreadyThatOfItsMessage(t *testing.T) {
 	e := events.Stamp(t.Context(), account("A"))
-	run(t, t.Context(), Payload(t, queue, e), handler.Each(func(ctx context.Context, m *withdrawal) error {
+	run(t, t.Context(), Payload(t, queueName, e), handler.Each(func(ctx context.Context, m *withdrawal) error {
 		first := events.Stamp(ctx, savings.SampleFeeCharged())
 		second := events.Stamp(m.Context(ctx), savings.SampleFeeCharged())
 		if first.CausationID != e.ID {

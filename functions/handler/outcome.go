@@ -2,15 +2,18 @@ package handler
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 )
 
 // outcome writes the outcome record of every event: one line whose message is
-// "outcome", at level Info for a handled event, Warn for a failed one and Error
-// for one that a person has to look after. All attributes are always there. The
-// record of an event that failed permanently is written when it has been sent to
-// the DLQ, or could not be.
+// "outcome", at level Info for an event that was handled, Warn for one that
+// failed and Error for one that goes to the DLQ, which a person has to look
+// after. All attributes are always there. The record of an event that failed
+// permanently is written when it has been sent to the DLQ, or could not be; that
+// of one that was never started, when that has been settled too.
+// The level of the function's own lines does not matter to it.
 //
 //	requestId      the invocation
 //	function       the function's short name
@@ -21,9 +24,9 @@ import (
 //	messageId      SQS's id
 //	attempt        how many times the message was received, this time included
 //	correlationId  the event's correlation id
-//	outcome        handled; failed: it comes back; or permanent: it was sent to
-//	               the DLQ
-//	reason         why it failed; empty for a handled event
+//	outcome        handled; failed: it comes back; permanent: it was sent to the
+//	               DLQ; or duplicate: it had been handled before
+//	reason         why it failed; empty for an event that did not
 //	durationMs     how long the function took: for the event with Each, for the
 //	               whole batch with Batch
 func outcome(next Handler) Handler {
@@ -34,19 +37,44 @@ func outcome(next Handler) Handler {
 		for _, r := range records {
 			r.took = took
 			switch err := failed.Of(r); {
+			case err == nil && r.duplicate:
+				r.end(ctx, slog.LevelInfo, duplicateOutcome, "")
 			case err == nil:
-				r.logOutcome(ctx, slog.LevelInfo, "handled", "")
-			case !isPermanent(err):
-				r.logOutcome(ctx, slog.LevelWarn, "failed", err.Error())
+				r.end(ctx, slog.LevelInfo, handledOutcome, "")
+			case !isPermanent(err) && !errors.Is(err, errNotStarted):
+				r.fail(ctx, err)
 			}
 		}
 		return failed
 	})
 }
 
-// logOutcome writes the record's outcome record.
-func (r *Record) logOutcome(ctx context.Context, level slog.Level, outcome, reason string) {
-	invocationLogger(ctx).LogAttrs(ctx, level, "outcome", append(r.attrs(),
+// The outcomes of an event.
+const (
+	handledOutcome   = "handled"
+	failedOutcome    = "failed"
+	permanentOutcome = "permanent"
+	duplicateOutcome = "duplicate"
+)
+
+// fail ends a record that comes back, or goes to the DLQ for having come back
+// too often.
+func (r *Record) fail(ctx context.Context, err error) {
+	level := slog.LevelWarn
+	if r.lastReceive() {
+		level = slog.LevelError
+	}
+	r.end(ctx, level, failedOutcome, err.Error())
+}
+
+// end writes the record's outcome record.
+func (r *Record) end(ctx context.Context, level slog.Level, outcome, reason string) {
+	r.outcome = outcome
+	if !written(ctx) {
+		return
+	}
+	var room [10]slog.Attr // does not leave the stack
+	logAlways(ctx, level, "outcome", append(r.appendAttrs(room[:0]),
 		slog.String("outcome", outcome),
 		slog.String("reason", reason),
 		slog.Float64("durationMs", float64(r.took.Microseconds())/1000),

@@ -16,7 +16,7 @@ import (
 func TestEveryEventLeavesAnOutcomeRecord(t *testing.T) {
 	good := events.Stamp(t.Context(), account("good"))
 	bad := events.Stamp(t.Context(), account("bad"))
-	_, log := run(t, t.Context(), Payload(t, queue, good, bad), handler.Each(func(_ context.Context, m *withdrawal) error {
+	_, log := run(t, t.Context(), Payload(t, queueName, good, bad), handler.Each(func(_ context.Context, m *withdrawal) error {
 		if m.Event.AccountID == "bad" {
 			return errors.New("no such account")
 		}
@@ -60,7 +60,7 @@ func TestEveryEventLeavesAnOutcomeRecord(t *testing.T) {
 
 func TestAnOutcomeTellsHowLongItsOwnEventTook(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, log := run(t, t.Context(), Payload(t, queue, account("quick"), account("slow")),
+		_, log := run(t, t.Context(), Payload(t, queueName, account("quick"), account("slow")),
 			handler.Each(func(ctx context.Context, m *withdrawal) error {
 				if m.Event.AccountID == "slow" {
 					<-time.After(1500 * time.Microsecond)
@@ -80,7 +80,7 @@ func TestAnOutcomeTellsHowLongItsOwnEventTook(t *testing.T) {
 }
 
 func TestAnOutcomeOfWhatIsNoEventHasEmptyAttributes(t *testing.T) {
-	_, log := run(t, t.Context(), PayloadOf(t, queue, "garbage"),
+	_, log := run(t, t.Context(), PayloadOf(t, queueName, "garbage"),
 		handler.Each(func(context.Context, *withdrawal) error { return nil }))
 	got := log.lines(t, "outcome")[0]
 	for _, name := range []string{"eventKey", "id", "type", "correlationId"} {

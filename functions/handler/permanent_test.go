@@ -11,30 +11,8 @@ import (
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/functions/handler"
 	. "github.com/penstock-dev/penstock/functions/handler/handlertest"
+	"github.com/penstock-dev/penstock/functions/handler/queue"
 )
-
-// dlq keeps what it is sent, and refuses the letters of some messages.
-type dlq struct {
-	refuse  []string // message ids
-	short   bool     // answers for one letter too few
-	letters []handler.DeadLetter
-	queue   string
-}
-
-func (d *dlq) Send(_ context.Context, queueARN string, letters []handler.DeadLetter) []error {
-	d.queue = queueARN
-	d.letters = append(d.letters, letters...)
-	errs := make([]error, len(letters))
-	for i, l := range letters {
-		if slices.Contains(d.refuse, l.MessageID) {
-			errs[i] = errors.New("the DLQ is down")
-		}
-	}
-	if d.short {
-		errs = errs[:len(errs)-1]
-	}
-	return errs
-}
 
 // judge fails by the account's name.
 func judge(_ context.Context, m *withdrawal) error {
@@ -56,15 +34,15 @@ func judgeAll(ctx context.Context, batch []*withdrawal) error {
 	return failed.Err()
 }
 
-func invokeWithDLQ(t *testing.T, q handler.DLQ, route handler.Route, batch ...events.Event) ([]string, *logbook) {
+func invokeWithQueue(t *testing.T, q queue.Queue, route handler.Route, batch ...events.Event) ([]string, *logbook) {
 	t.Helper()
 	deployed(t)
 	log := new(logbook)
 	f := handler.New(route).WithLogger(log.logger())
 	if q != nil {
-		f.WithDLQ(q)
+		f.WithQueue(q)
 	}
-	response, err := f.Invoke(invocation(t.Context(), "request-1"), Payload(t, queue, batch...))
+	response, err := f.Invoke(invocation(t.Context(), "request-1"), Payload(t, queueName, batch...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,14 +66,14 @@ func outcomes(t *testing.T, log *logbook) map[string]string {
 func TestWhatFailsPermanentlyIsSentToTheDLQAndAcknowledged(t *testing.T) {
 	for what, route := range map[string]handler.Route{"Each": handler.Each(judge), "Batch": handler.Batch(judgeAll)} {
 		t.Run(what, func(t *testing.T) {
-			q := &dlq{}
+			q := &fakeQueue{}
 			bad := events.Stamp(t.Context(), account("permanent"))
-			failed, log := invokeWithDLQ(t, q, route, account("good"), bad, account("failed"))
+			failed, log := invokeWithQueue(t, q, route, account("good"), bad, account("failed"))
 			if !slices.Equal(failed, []string{MessageID(2)}) {
 				t.Errorf("failed %v", failed)
 			}
-			if len(q.letters) != 1 || !strings.HasSuffix(q.queue, ":"+queue) {
-				t.Fatalf("sent %v from %s", q.letters, q.queue)
+			if len(q.letters) != 1 || !strings.HasSuffix(q.arn, ":"+queueName) {
+				t.Fatalf("sent %v from %s", q.letters, q.arn)
 			}
 			if l := q.letters[0]; l.MessageID != MessageID(1) || l.Reason != "account: no such account" || !strings.Contains(l.Body, bad.ID) {
 				t.Errorf("sent %+v", l)
@@ -111,8 +89,8 @@ func TestWhatFailsPermanentlyIsSentToTheDLQAndAcknowledged(t *testing.T) {
 }
 
 func TestABatchThatFailsPermanentlyIsSentWhole(t *testing.T) {
-	q := &dlq{}
-	failed, _ := invokeWithDLQ(t, q, handler.Batch(func(context.Context, []*withdrawal) error {
+	q := &fakeQueue{}
+	failed, _ := invokeWithQueue(t, q, handler.Batch(func(context.Context, []*withdrawal) error {
 		return handler.Permanent(errors.New("closed"))
 	}), account("A"), account("B"))
 	if len(failed) != 0 || len(q.letters) != 2 {
@@ -122,16 +100,16 @@ func TestABatchThatFailsPermanentlyIsSentWhole(t *testing.T) {
 
 func TestWhatTheDLQDoesNotAcceptComesBack(t *testing.T) {
 	for what, c := range map[string]struct {
-		dlq    handler.DLQ
+		queue  queue.Queue
 		failed []string
 		want   string // the outcome of the first message
 	}{
 		"there is none":       {nil, []string{MessageID(0), MessageID(1)}, "WARN failed: account: no such account"},
-		"it refuses one":      {&dlq{refuse: []string{MessageID(0)}}, []string{MessageID(0)}, "ERROR failed: account: no such account (and it could not be sent to the DLQ: the DLQ is down)"},
-		"it forgets the last": {&dlq{short: true}, []string{MessageID(1)}, "ERROR permanent: account: no such account"},
+		"it refuses one":      {&fakeQueue{refuse: []string{MessageID(0)}}, []string{MessageID(0)}, "ERROR failed: account: no such account (and it could not be sent to the DLQ: the DLQ is down)"},
+		"it forgets the last": {&fakeQueue{short: true}, []string{MessageID(1)}, "ERROR permanent: account: no such account"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			failed, log := invokeWithDLQ(t, c.dlq, handler.Each(judge), account("permanent-1"), account("permanent-2"))
+			failed, log := invokeWithQueue(t, c.queue, handler.Each(judge), account("permanent-1"), account("permanent-2"))
 			if !slices.Equal(failed, c.failed) {
 				t.Errorf("failed %v, want %v", failed, c.failed)
 			}

@@ -24,38 +24,72 @@ type Record struct {
 	Metadata     events.Metadata
 	Data         json.RawMessage // the event's own JSON
 
-	err error // why no event could be found in the message
+	notification *Notification // what the record is one of, for the middlewares of Notifications
+
+	duplicate bool
+	err       error // why no event could be found in the message
 
 	queueARN string // where the message came from
+	receipt  string // the handle of this receive
 	body     string
-	took     time.Duration // how long the function took
+	retries  *retries
+
+	took      time.Duration // how long the function took
+	outcome   string        // once its outcome record is written
+	elsewhere bool          // SQS has accepted it in the DLQ, or afresh in its queue
 
 	causeOnce sync.Once
-	cause     context.Context // carries the values of events.WithCause
+	cause     context.Context // carries the values of events.WithCause, and of Carry
 }
 
 // EventKey names the handling of the event by this subscription, whatever the
-// number of deliveries: function/subscription/id.
-func (r *Record) EventKey() string { return eventKey(r.Function, r.Subscription, r.Metadata.ID) }
+// number of deliveries: function/subscription/id. That of a notification ends in
+// /template.
+func (r *Record) EventKey() string {
+	if r.notification != nil {
+		return r.notification.EventKey()
+	}
+	return eventKey(r.Function, r.Subscription, r.Metadata.ID)
+}
 
 func eventKey(function, subscription, id string) string {
 	return function + "/" + subscription + "/" + id
 }
 
+// MarkDuplicate has the record's outcome be duplicate instead of handled. It is
+// for a middleware that acknowledges an event because it was handled before.
+func (r *Record) MarkDuplicate() { r.duplicate = true }
+
 func (r *Record) itemID() string { return r.MessageID }
 
-// context returns ctx for handling the record's event.
-func (r *Record) context(ctx context.Context) context.Context {
-	// One cause for all contexts of the record: it counts what the event
-	// caused, and the count is part of the ids of those events. Counting anew
-	// would give two events one id.
-	r.causeOnce.Do(func() {
-		r.cause = events.WithCause(context.Background(), r.Metadata, r.EventKey())
-	})
+// Context returns ctx for what concerns the record's event alone, as
+// [Message.Context] does for the function.
+func (r *Record) Context(ctx context.Context) context.Context {
 	return &recordContext{ctx, r}
 }
 
-// recordContext is a context that also carries a record and its cause.
+// begin makes the record's cause, when it is first asked for: most events cause
+// none. There is one for all contexts of the record, since it counts what the
+// event caused, and the count is part of the ids of those events: counting anew
+// would give two events one id.
+func (r *Record) begin() {
+	r.causeOnce.Do(func() {
+		r.cause = events.WithCause(context.Background(), r.Metadata, r.EventKey())
+	})
+}
+
+// Carry has every context for handling the record's event carry what wrap adds
+// to it: the one that a function of [Each] gets, and with [Batch] those of
+// [Message.Context]. It is for a middleware, before it calls the next. wrap gets
+// a context with the values that the event has so far, and only the values of
+// what it returns count.
+func (r *Record) Carry(wrap func(context.Context) context.Context) {
+	r.begin()
+	r.cause = wrap(r.cause)
+}
+
+// recordContext is a context that also carries a record, its cause, and what
+// middlewares have it carry.
 type recordContext struct {
 	context.Context
 	record *Record
@@ -64,18 +98,22 @@ type recordContext struct {
 type recordKey struct{}
 
 func (c *recordContext) Value(key any) any {
-	if key == (recordKey{}) {
+	switch key {
+	case recordKey{}:
 		return c.record
+	case invocationKey{}:
+		return c.Context.Value(key)
 	}
+	c.record.begin()
 	if v := c.record.cause.Value(key); v != nil {
 		return v
 	}
 	return c.Context.Value(key)
 }
 
-// attrs is what every log line about the record says of it. Where no event
-// could be found, what belongs to the event is empty.
-func (r *Record) attrs() []slog.Attr {
+// appendAttrs appends what every log line about the record says of it. Where no
+// event could be found, what belongs to the event is empty.
+func (r *Record) appendAttrs(attrs []slog.Attr) []slog.Attr {
 	var key, eventType string
 	if r.Metadata.ID != "" {
 		key = r.EventKey()
@@ -83,7 +121,7 @@ func (r *Record) attrs() []slog.Attr {
 	if r.Type != (events.Type{}) {
 		eventType = r.Type.String()
 	}
-	return append(make([]slog.Attr, 0, 10), // with room for what outcome adds
+	return append(attrs,
 		slog.String("eventKey", key),
 		slog.String("id", r.Metadata.ID),
 		slog.String("type", eventType),

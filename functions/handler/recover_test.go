@@ -15,7 +15,7 @@ func explode() { panic("out of cheese") }
 
 func TestAPanicFailsItsEventAloneAndLogsItsStack(t *testing.T) {
 	bad := events.Stamp(t.Context(), account("bad"))
-	response, log := run(t, t.Context(), Payload(t, queue, account("A"), bad, account("B")),
+	response, log := run(t, t.Context(), Payload(t, queueName, account("A"), bad, account("B")),
 		handler.Each(func(_ context.Context, m *withdrawal) error {
 			if m.Event.AccountID == "bad" {
 				explode()
@@ -38,7 +38,7 @@ func TestAPanicFailsItsEventAloneAndLogsItsStack(t *testing.T) {
 }
 
 func TestAPanicInAMiddlewareIsCaughtToo(t *testing.T) {
-	response, _ := run(t, t.Context(), Payload(t, queue, account("A")),
+	response, _ := run(t, t.Context(), Payload(t, queueName, account("A")),
 		handler.Each(func(context.Context, *withdrawal) error { return nil },
 			handler.Use(func(handler.Handler) handler.Handler {
 				return handler.HandlerFunc(func(context.Context, []*handler.Record) *handler.Failures { panic("middleware") })

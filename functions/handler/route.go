@@ -13,18 +13,23 @@ import (
 type Route struct {
 	key     routeKey
 	handler Handler
+	zero    events.Event
 }
 
 type routeKey struct {
-	subscription string // "" is any
-	eventType    events.Type
+	subscription string      // "" is any
+	eventType    events.Type // zero is any
 }
 
 func (k routeKey) String() string {
-	if k.subscription == "" {
-		return k.eventType.String()
+	what := "notifications"
+	if k.eventType != (events.Type{}) {
+		what = k.eventType.String()
 	}
-	return fmt.Sprintf("%s on subscription %q", k.eventType, k.subscription)
+	if k.subscription == "" {
+		return what
+	}
+	return fmt.Sprintf("%s on subscription %q", what, k.subscription)
 }
 
 // On returns the route restricted to the subscription of that name, as in the
@@ -32,6 +37,16 @@ func (k routeKey) String() string {
 func (r Route) On(subscription string) Route {
 	r.key.subscription = subscription
 	return r
+}
+
+// Sample returns the sample of the route's event type: what its Schema method
+// does, on the zero value. It panics for a route of [Notifications], which has no
+// Go type.
+func (r Route) Sample() events.Event {
+	if r.zero == nil {
+		panic("handler: a route of notifications knows its event types by name only, and has no sample")
+	}
+	return r.zero.Schema()
 }
 
 // Each calls fn for every event of type T on its own: an error or a panic fails
@@ -53,7 +68,7 @@ func Each[T events.Event](fn func(context.Context, *Message[T]) error, opts ...O
 	call := HandlerFunc(func(ctx context.Context, records []*Record) *Failures {
 		var failed *Failures
 		for _, r := range records {
-			m, err := decode[T](r)
+			m, err := Decode[T](r)
 			if err == nil {
 				err = fn(ctx, m)
 			}
@@ -66,11 +81,7 @@ func Each[T events.Event](fn func(context.Context, *Message[T]) error, opts ...O
 		}
 		return failed
 	})
-	return newRoute[T](chain(call,
-		deadline(o.margin),
-		spread(o.concurrency),
-		standard(o),
-	))
+	return newRoute[T](chain(call, stack(o)...))
 }
 
 // Batch calls fn once with all events of type T that arrived together. If it
@@ -78,7 +89,8 @@ func Each[T events.Event](fn func(context.Context, *Message[T]) error, opts ...O
 // it failed and the others are handled. Any other error, and a panic, fails the
 // whole batch: it comes back as it was.
 //
-// An event whose data cannot be decoded fails alone, and fn does not see it. fn
+// An event whose data cannot be decoded fails alone, for good, and fn does not
+// see it. fn
 // gets a context that ends a margin before the invocation does; for what it
 // publishes and logs on behalf of one event it uses [Message.Context].
 //
@@ -93,7 +105,7 @@ func Batch[T events.Event](fn func(context.Context, []*Message[T]) error, opts .
 		given := make([]*Record, 0, len(records)) // fn may do to its own slice what it likes
 		messages := make([]*Message[T], 0, len(records))
 		for _, r := range records {
-			m, err := decode[T](r)
+			m, err := Decode[T](r)
 			if err != nil {
 				failed.Add(r, err)
 				continue
@@ -106,22 +118,26 @@ func Batch[T events.Event](fn func(context.Context, []*Message[T]) error, opts .
 		}
 		return failed
 	})
-	return newRoute[T](chain(call,
-		deadline(o.margin),
-		standard(o),
-	))
+	return newRoute[T](chain(call, stack(o)...))
 }
 
-// standard is what stands around every function, outermost first. deadline is
-// outside of it, since one context serves all events of a batch.
-func standard(o options) Middleware {
-	return func(next Handler) Handler {
-		return chain(next, append([]Middleware{
-			outcome,
-			startInTime,
-			recoverPanic,
-		}, o.middlewares...)...)
+// stack is what stands around every function, outermost first.
+func stack(o options) []Middleware {
+	if o.templates != nil {
+		panic("handler: the option Templates is for Notifications")
 	}
+	s := []Middleware{
+		deadline(o.margin), // the context ends a margin before the invocation
+	}
+	if o.concurrency > 0 {
+		s = append(s, spread(o.concurrency)) // Each: from here on there is one record at a time
+	}
+	s = append(s,
+		outcome,      // one line in the log for every event
+		startInTime,  // nothing is started once the context has ended
+		recoverPanic, // a panic is a failure
+	)
+	return append(s, o.middlewares...) // the route's own
 }
 
 // failedOf tells which of the given records a batch function's error fails.
@@ -153,7 +169,7 @@ func newRoute[T events.Event](h Handler) Route {
 	if err := t.Validate(); err != nil {
 		panic("handler: " + err.Error())
 	}
-	return Route{routeKey{eventType: t}, h}
+	return Route{routeKey{eventType: t}, h, zero}
 }
 
 // Option changes how a route runs its function.
@@ -163,6 +179,7 @@ type options struct {
 	concurrency int // 0 is the default
 	margin      time.Duration
 	middlewares []Middleware
+	templates   []byte // the file of Notifications
 }
 
 func newOptions(opts []Option) options {

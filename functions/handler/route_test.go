@@ -43,7 +43,7 @@ func payload(t testing.TB, batch []int) []byte {
 			bodies[i] = Body(t, account(fmt.Sprint(i)))
 		}
 	}
-	return PayloadOf(t, queue, bodies...)
+	return PayloadOf(t, queueName, bodies...)
 }
 
 // other is an event type that no test has a route for.
@@ -136,7 +136,7 @@ func TestBatchFailsWholeForAnyOtherErrorAndForAPanic(t *testing.T) {
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
-			response, log := run(t, t.Context(), Payload(t, queue, account("A"), account("B"), account("C")),
+			response, log := run(t, t.Context(), Payload(t, queueName, account("A"), account("B"), account("C")),
 				handler.Batch(func(_ context.Context, messages []*withdrawal) error { return fn(messages) }))
 			want := []string{MessageID(0), MessageID(1), MessageID(2)}
 			if failed := Failed(t, response); !slices.Equal(failed, want) {
@@ -157,7 +157,7 @@ func TestEmptyFailuresFailNothing(t *testing.T) {
 		"empty":    &handler.Failures{},
 		"nil ones": (*handler.Failures)(nil),
 	} {
-		response, _ := run(t, t.Context(), Payload(t, queue, account("A")),
+		response, _ := run(t, t.Context(), Payload(t, queueName, account("A")),
 			handler.Batch(func(context.Context, []*withdrawal) error { return err }))
 		if failed := Failed(t, response); len(failed) != 0 {
 			t.Errorf("%s: failed %v", what, failed)
@@ -166,7 +166,7 @@ func TestEmptyFailuresFailNothing(t *testing.T) {
 }
 
 func TestBatchIsNotCalledForNothing(t *testing.T) {
-	run(t, t.Context(), PayloadOf(t, queue, strings.Replace(Body(t, account("misfit")), `"misfit"`, `7`, 1)),
+	run(t, t.Context(), PayloadOf(t, queueName, strings.Replace(Body(t, account("misfit")), `"misfit"`, `7`, 1)),
 		handler.Batch(func(_ context.Context, messages []*withdrawal) error {
 			t.Errorf("called with %v", messages)
 			return nil
@@ -184,7 +184,7 @@ func TestMiddlewaresStandAroundTheFunctionInOrder(t *testing.T) {
 		}
 	}
 	e := events.Stamp(t.Context(), account("A"))
-	run(t, t.Context(), Payload(t, queue, e), handler.Each(func(context.Context, *withdrawal) error {
+	run(t, t.Context(), Payload(t, queueName, e), handler.Each(func(context.Context, *withdrawal) error {
 		got = append(got, "function")
 		return nil
 	}, handler.Use(note("outer"), note("inner"))))
@@ -216,7 +216,7 @@ func TestAMiddlewareCanFailOrHandleARecordItself(t *testing.T) {
 			return failed
 		})
 	}
-	response, _ := run(t, t.Context(), Payload(t, queue, account("A"), account("B"), account("C")),
+	response, _ := run(t, t.Context(), Payload(t, queueName, account("A"), account("B"), account("C")),
 		handler.Batch(func(_ context.Context, messages []*withdrawal) error {
 			for _, m := range messages {
 				called[m.Event.AccountID] = true

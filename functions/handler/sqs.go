@@ -1,26 +1,47 @@
 package handler
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/functions/handler/internal/fastjson"
 )
 
 // sqsMessage is what is used of a message in Lambda's payload ("Example
 // standard queue message event", AWS Lambda Developer Guide).
 type sqsMessage struct {
 	MessageID      string `json:"messageId"`
+	ReceiptHandle  string `json:"receiptHandle"`
 	Body           string `json:"body"`
 	EventSource    string `json:"eventSource"`
 	EventSourceARN string `json:"eventSourceARN"`
 	Attributes     struct {
-		ReceiveCount  int   `json:"ApproximateReceiveCount,string"`
-		SentTimestamp int64 `json:"SentTimestamp,string"` // ms since 1970
+		ReceiveCount  decimal `json:"ApproximateReceiveCount"`
+		SentTimestamp decimal `json:"SentTimestamp"` // ms since 1970
 	} `json:"attributes"`
+}
+
+// decimal is a number that is written as a string.
+type decimal int64
+
+// UnmarshalJSON reads a string of digits. As everywhere in JSON, null is
+// nothing.
+func (d *decimal) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		return nil
+	}
+	n, err := strconv.ParseInt(strings.Trim(string(data), `"`), 10, 64)
+	if err != nil {
+		return fmt.Errorf("%s: want a number in quotes", data)
+	}
+	*d = decimal(n)
+	return nil
 }
 
 // readPayload reads what Lambda gives a function for a batch. It fails for
@@ -30,7 +51,7 @@ func readPayload(payload []byte) ([]sqsMessage, error) {
 	var p struct {
 		Records []sqsMessage `json:"Records"`
 	}
-	if err := json.Unmarshal(payload, &p); err != nil {
+	if err := fastjson.Unmarshal(payload, &p); err != nil {
 		return nil, notSQS(payload, err.Error())
 	}
 	if p.Records == nil {
@@ -56,37 +77,51 @@ func notSQS(payload []byte, why string) error {
 	return fmt.Errorf("handler: the payload is not an SQS event: %s; got %q", why, got)
 }
 
+// records makes the records of messages.
+func (f *Function) records(messages []sqsMessage) []*Record {
+	records := make([]*Record, len(messages))
+	var room busEvent
+	for i := range messages {
+		records[i] = f.record(&messages[i], &room)
+	}
+	return records
+}
+
 // record makes the record of a message. Whatever is wrong with its body is kept
 // in the record, to be its reason.
-func (f *Function) record(m *sqsMessage) *Record {
+func (f *Function) record(m *sqsMessage, room *busEvent) *Record {
 	queue := m.EventSourceARN[strings.LastIndexByte(m.EventSourceARN, ':')+1:]
 	r := &Record{
 		Function:     f.name,
 		Subscription: strings.TrimPrefix(queue, f.queuePrefix),
 		MessageID:    m.MessageID,
-		ReceiveCount: m.Attributes.ReceiveCount,
+		ReceiveCount: int(m.Attributes.ReceiveCount),
 		queueARN:     m.EventSourceARN,
+		receipt:      m.ReceiptHandle,
 		body:         m.Body,
 	}
+	r.retries = cmp.Or(f.retries[r.Subscription], defaultRetries)
 	if ms := m.Attributes.SentTimestamp; ms != 0 {
-		r.SentAt = time.UnixMilli(ms).UTC()
+		r.SentAt = time.UnixMilli(int64(ms)).UTC()
 	}
-	r.err = r.readEvent([]byte(m.Body))
+	r.err = r.readEvent(m.Body, room)
 	return r
 }
 
-// readEvent reads the event that EventBridge delivered ("AWS service event
-// metadata", Amazon EventBridge Events Reference).
-func (r *Record) readEvent(body []byte) error {
-	var e struct {
-		Source     string `json:"source"`
-		DetailType string `json:"detail-type"`
-		Detail     struct {
-			Metadata events.Metadata `json:"metadata"`
-			Data     json.RawMessage `json:"data"`
-		} `json:"detail"`
-	}
-	err := json.Unmarshal(body, &e)
+// busEvent is what is used of an event as EventBridge delivers it ("AWS service
+// event metadata", Amazon EventBridge Events Reference).
+type busEvent struct {
+	Source     string `json:"source"`
+	DetailType string `json:"detail-type"`
+	Detail     struct {
+		Metadata events.Metadata `json:"metadata"`
+		Data     json.RawMessage `json:"data"`
+	} `json:"detail"`
+}
+
+// readEvent reads the event in a message's body, by way of e.
+func (r *Record) readEvent(body string, e *busEvent) error {
+	err := fastjson.UnmarshalString(body, e)
 	// As much as could be read, for the outcome record.
 	r.Type = events.Type{Source: e.Source, Name: e.DetailType}
 	r.Metadata = e.Detail.Metadata

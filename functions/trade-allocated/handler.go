@@ -19,7 +19,7 @@ func record(ctx context.Context, trades []*handler.Message[trading.TradeAllocate
 
 func recordTrade(ctx context.Context, trade trading.TradeAllocated) error {
 	if len(trade.Allocations) == 0 {
-		return errors.New("trade " + trade.TradeID + " has no allocations: want at least one")
+		return handler.Permanent(errors.New("trade " + trade.TradeID + " has no allocations: want at least one"))
 	}
 	log := handler.Logger(ctx)
 	for _, a := range trade.Allocations {

@@ -68,7 +68,7 @@ var decimal = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,9})?$`)
 func (f *fees) charge(ctx context.Context, m *handler.Message[savings.Withdrawal]) error {
 	w := m.Event
 	if w.Amount <= 0 {
-		return fmt.Errorf("withdrawal %s: amount %v: must be positive", w.TransactionID, w.Amount)
+		return handler.Permanent(fmt.Errorf("withdrawal %s: amount %v: must be positive", w.TransactionID, w.Amount))
 	}
 	amount := fee(w.Amount, f.percent)
 	token, err := f.secrets.Get(ctx, coreToken)

@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,14 +14,13 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/outboxdynamo"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/functions/handler"
 	"github.com/penstock-dev/penstock/functions/handler/handlertest"
 	"github.com/penstock-dev/penstock/functions/handler/secrets"
 	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 )
-
-const queue = "penstock-test-withdrawal-fee-withdrawals"
 
 // database keeps the transactions it was given, and fails those that fail
 // says.
@@ -67,22 +63,19 @@ func environment(name string) string {
 	}[name]
 }
 
-// invoke runs the function on a batch and returns the ids of failed messages.
-func invoke(t *testing.T, db *database, batch ...events.Event) []string {
+// send runs the function on a batch.
+func send(t *testing.T, db *database, secrets vault, batch ...events.Event) *handlertest.Result {
 	t.Helper()
-	t.Setenv("PENSTOCK_FUNCTION", "withdrawal-fee")
-	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "penstock-test-withdrawal-fee")
-	f, err := newFees(db, vault{coreToken: secretstest.Value("core")}, environment)
+	f, err := newFees(db, secrets, environment)
 	if err != nil {
 		t.Fatal(err)
 	}
-	fn := handler.New(handler.Each(f.charge)).WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil)))
-	response, err := fn.Invoke(t.Context(), handlertest.Payload(t, queue, batch...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return handlertest.Failed(t, response)
+	return handlertest.New(t, handler.Each(f.charge)).
+		With(handlertest.Named("withdrawal-fee", "penstock-test-withdrawal-fee"), handlertest.From("withdrawals")).
+		Send(batch...)
 }
+
+var core = vault{coreToken: secretstest.Value("core")}
 
 func value(t *testing.T, item map[string]types.AttributeValue, name string) string {
 	t.Helper()
@@ -99,9 +92,7 @@ func value(t *testing.T, item map[string]types.AttributeValue, name string) stri
 func TestAWithdrawalIsChargedInOneTransaction(t *testing.T) {
 	db := &database{}
 	withdrawal := events.Stamp(t.Context(), savings.SampleWithdrawal())
-	if failed := invoke(t, db, withdrawal); len(failed) != 0 {
-		t.Fatalf("failed: %v", failed)
-	}
+	send(t, db, core, withdrawal).RequireHandled()
 	if len(db.transactions) != 1 || len(db.transactions[0].TransactItems) != 3 {
 		t.Fatalf("want one transaction of mark, fee and event; got %v", db.transactions)
 	}
@@ -153,32 +144,35 @@ func TestAWithdrawalIsChargedInOneTransaction(t *testing.T) {
 func TestASecondDeliveryMakesAnotherEntryAndTheSameEvent(t *testing.T) {
 	db := &database{}
 	withdrawal := events.Stamp(t.Context(), savings.SampleWithdrawal())
-	invoke(t, db, withdrawal)
-	invoke(t, db, withdrawal)
+	send(t, db, core, withdrawal)
+	send(t, db, core, withdrawal)
 	first, second := db.transactions[0].TransactItems, db.transactions[1].TransactItems
 	if value(t, first[1].Put.Item, "id") == value(t, second[1].Put.Item, "id") {
 		t.Error("both entries have the same id: a duplicate would not show")
 	}
-	if a, b := value(t, first[2].Put.Item, "pk"), value(t, second[2].Put.Item, "pk"); a != b {
+	if a, b := eventID(t, first[2].Put.Item), eventID(t, second[2].Put.Item); a != b {
 		t.Errorf("the event's id changed from %s to %s", a, b)
 	}
 }
 
+// eventID is the id of the one event of an outbox item.
+func eventID(t *testing.T, item map[string]types.AttributeValue) string {
+	t.Helper()
+	detail := item["events"].(*types.AttributeValueMemberL).Value[0].(*types.AttributeValueMemberS).Value
+	m, err := outboxdynamo.Decode(value(t, item, "pk"), []string{detail})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Entries[0].ID
+}
+
 func TestAWithdrawalFailsWithoutTheTokenAndNothingIsWritten(t *testing.T) {
-	t.Setenv("PENSTOCK_FUNCTION", "withdrawal-fee")
-	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "penstock-test-withdrawal-fee")
 	db := &database{}
-	f, err := newFees(db, vault{}, environment)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fn := handler.New(handler.Each(f.charge)).WithLogger(slog.New(slog.DiscardHandler))
-	response, err := fn.Invoke(t.Context(), handlertest.Payload(t, queue, savings.SampleWithdrawal()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if failed := handlertest.Failed(t, response); len(failed) != 1 || len(db.transactions) != 0 {
-		t.Fatalf("failed %v, transactions %v", failed, db.transactions)
+	result := send(t, db, vault{}, savings.SampleWithdrawal())
+	result.RequireOutcomes("failed")
+	result.RequireReason(0, coreToken)
+	if len(db.transactions) != 0 {
+		t.Errorf("transactions %v", db.transactions)
 	}
 }
 
@@ -188,9 +182,7 @@ func TestARepeatCountsAsHandled(t *testing.T) {
 			{Code: aws.String("ConditionalCheckFailed")}, {Code: aws.String("None")}, {Code: aws.String("None")},
 		}}
 	}}
-	if failed := invoke(t, db, savings.SampleWithdrawal()); len(failed) != 0 {
-		t.Errorf("failed: %v", failed)
-	}
+	send(t, db, core, savings.SampleWithdrawal()).RequireHandled()
 }
 
 func TestADatabaseErrorFailsItsMessageAlone(t *testing.T) {
@@ -203,17 +195,16 @@ func TestADatabaseErrorFailsItsMessageAlone(t *testing.T) {
 	account := func(id string) events.Event {
 		return savings.SampleWithdrawal(func(w *savings.Withdrawal) { w.AccountID = id })
 	}
-	failed := invoke(t, db, account("ACC-1"), account("ACC-2"), account("ACC-3"))
-	if !slices.Equal(failed, []string{handlertest.MessageID(1)}) {
-		t.Errorf("failed: %v", failed)
-	}
+	send(t, db, core, account("ACC-1"), account("ACC-2"), account("ACC-3")).RequireOutcomes("handled", "failed", "handled")
 }
 
 func TestAWithdrawalOfNothingFails(t *testing.T) {
 	db := &database{}
-	failed := invoke(t, db, savings.SampleWithdrawal(func(w *savings.Withdrawal) { w.Amount = 0 }))
-	if len(failed) != 1 || len(db.transactions) != 0 {
-		t.Errorf("failed %v, transactions %v", failed, db.transactions)
+	result := send(t, db, core, savings.SampleWithdrawal(func(w *savings.Withdrawal) { w.Amount = 0 }))
+	result.RequireOutcomes("permanent")
+	result.RequireReason(0, "must be positive")
+	if len(db.transactions) != 0 {
+		t.Errorf("transactions %v", db.transactions)
 	}
 }
 

@@ -66,6 +66,8 @@ func (f *Function) Environment(n names.Names) map[string]string {
 	}
 	if f.UsesSessions() {
 		env[names.VarOutboxTable] = n.Table(names.OutboxTable)
+	}
+	if f.UsesMarks() {
 		env[names.VarIdempotencyTable] = n.Table(names.IdempotencyTable)
 	}
 	for table := range f.Tables {

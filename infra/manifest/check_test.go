@@ -78,6 +78,7 @@ func TestEnvironmentGivesTablesOnlyWhereTheyAreUsed(t *testing.T) {
 		{"nothing", manifest.Function{Name: "fee"}, plain},
 		{"variables", manifest.Function{Name: "fee", Variables: map[string]string{"FEE_PERCENT": "0.5"}}, with(plain, map[string]string{"FEE_PERCENT": "0.5"})},
 		{"publishes", manifest.Function{Name: "fee", Publishes: []string{"savings/FEE_CHARGED"}}, sessions},
+		{"idempotency", manifest.Function{Name: "fee", Idempotency: true}, with(plain, map[string]string{"PENSTOCK_IDEMPOTENCY_TABLE": "shop-prod-idempotency"})},
 		{"subscriptions", manifest.Function{Name: "fee", Subscriptions: []manifest.Subscription{
 			{Name: "withdrawals", MaxReceiveCount: 5, Retry: manifest.Retry{BaseSeconds: 30, CapSeconds: 900}},
 			{Name: "deposits", MaxReceiveCount: 1, Retry: manifest.Retry{BaseSeconds: 1, CapSeconds: 2}},

@@ -14,7 +14,8 @@ const FunctionsDir = "functions"
 const FileName = "function.json"
 
 // Load reads the manifests of all functions of the project at root, which are
-// the files functions/*/function.json, sorted by name. The error joins every
+// the files functions/*/function.json, sorted by name, with their notification
+// templates. The error joins every
 // fault of every manifest, each beginning with its file; then there are no
 // functions. A project without functions has none, and no error.
 func Load(root fs.FS) ([]Function, error) {
@@ -37,11 +38,17 @@ func Load(root fs.FS) ([]Function, error) {
 		if err == nil {
 			err = inFile(file, f.Validate(tables))
 		}
+		if err == nil {
+			err = f.loadNotifications(root)
+		}
 		if err != nil {
 			faults = append(faults, err)
 			continue
 		}
 		functions = append(functions, f)
+	}
+	if len(faults) == 0 {
+		faults = split(checkNotificationNames(functions))
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)

@@ -2,6 +2,7 @@
 //
 //   - functions/<name>/function.json, a function's manifest: the one source of
 //     its settings, subscriptions and permissions;
+//   - functions/<name>/notifications.json, its notification templates;
 //   - infra/tables.json, the tables that a manifest may name;
 //   - infra/environments.json, what differs between environments.
 //
@@ -20,6 +21,8 @@ import (
 
 	jsonv2 "github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/penstock-dev/penstock/functions/handler/notification"
 )
 
 // Function is a function's manifest. A value that Load or Parse returned has
@@ -58,6 +61,11 @@ type Function struct {
 	// Tables says which tables of tables.json the function may use, and how.
 	Tables map[string]Access `json:"tables,omitempty"`
 
+	// Idempotency says that the function keeps marks of the events that it has
+	// handled, as package handler/idempotency does. A function that has Publishes
+	// or Tables may do so without it.
+	Idempotency bool `json:"idempotency,omitempty"`
+
 	// Variables are the function's environment variables, besides those that
 	// Penstock sets.
 	Variables map[string]string `json:"variables,omitempty"`
@@ -65,6 +73,10 @@ type Function struct {
 	// Subscriptions are the event types that the function receives. A function
 	// without any is called by name only.
 	Subscriptions []Subscription `json:"subscriptions,omitempty"`
+
+	// Notifications are the templates in the file notifications.json beside the
+	// manifest; none if there is no such file. Only Load reads it.
+	Notifications []*notification.Template `json:"-"`
 }
 
 // Access is what a function may do with a table.
@@ -73,6 +85,14 @@ type Access string
 const (
 	Read      Access = "read"      // get, query and scan items
 	ReadWrite Access = "readWrite" // and put, update and delete them
+)
+
+// Receive is what a function is given of a subscription's events.
+type Receive string
+
+const (
+	Events        Receive = "events"        // the events; also if nothing is said
+	Notifications Receive = "notifications" // what the templates in notifications.json make of them
 )
 
 // Subscription is one function receiving one event type.
@@ -87,6 +107,10 @@ type Subscription struct {
 	// Filter narrows the events received: an event pattern over the event's
 	// detail, whose fields are "metadata" and "data". Empty: all of the type.
 	Filter json.RawMessage `json:"filter,omitempty"`
+
+	// Receive says what the function is given: the events themselves, which is
+	// the default, or the notifications that its templates make of them.
+	Receive Receive `json:"receive,omitempty"`
 
 	// BatchSize is the most events that one batch holds: 1 to 10,000; default
 	// 500. A batch also stays below 6 MB.
@@ -165,6 +189,10 @@ func (r *Retry) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 // UsesSessions reports whether the function writes in transactions that may
 // carry events, and so is given the outbox and the deduplication marks.
 func (f *Function) UsesSessions() bool { return len(f.Publishes) > 0 || len(f.Tables) > 0 }
+
+// UsesMarks reports whether the function keeps marks of the events that it has
+// handled: in its sessions, or besides.
+func (f *Function) UsesMarks() bool { return f.Idempotency || f.UsesSessions() }
 
 // Source is the module that announces the event: the part before the slash.
 func (s *Subscription) Source() string {

@@ -10,8 +10,8 @@ import (
 
 // CheckTypes returns every fault that functions have in regard to the project's
 // event types, joined: a subscription to a type that has no schema, one that is
-// to be published, and a filter that asks of a type what its schema does not
-// have. It is apart from Validate because schemas are generated, and a manifest
+// to be published, and a filter, or a notification template, that asks of a type
+// what its schema does not have. It is apart from Validate because schemas are generated, and a manifest
 // may be read before they are.
 func CheckTypes(functions []Function, types *schema.Set) error {
 	var faults []error
@@ -26,6 +26,11 @@ func CheckTypes(functions []Function, types *schema.Set) error {
 			s := &f.Subscriptions[j]
 			for _, fault := range split(s.checkType(types)) {
 				faults = append(faults, fmt.Errorf("function %q: subscription %q: %w", f.Name, s.Name, fault))
+			}
+		}
+		for _, t := range f.Notifications {
+			for _, fault := range split(CheckNotificationTypes(t, types)) {
+				faults = append(faults, fmt.Errorf("function %q: notification %q: %w", f.Name, t.Name, fault))
 			}
 		}
 	}

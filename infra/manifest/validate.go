@@ -39,10 +39,8 @@ func (f *Function) Validate(tables Tables) error {
 	switch folder := path.Base(f.Dir); {
 	case f.Name == "":
 		v.fault(`a function needs a "name", the same as its folder's`)
-	case !shortName.MatchString(f.Name):
-		v.fault("name %q %s", f.Name, shortNameRule)
-	case names.Reserved(f.Name):
-		v.fault("name %q belongs to Penstock itself: choose another", f.Name)
+	case CheckFunctionName(f.Name) != nil:
+		v.fault("%w", CheckFunctionName(f.Name))
 	case f.Dir != "" && f.Name != folder:
 		v.fault("name %q must be the same as the folder's, %q", f.Name, folder)
 	}
@@ -82,6 +80,18 @@ func (f *Function) Validate(tables Tables) error {
 		v.subscription(i, s)
 	}
 	return errors.Join(v.faults...)
+}
+
+// CheckFunctionName returns an error that says how a function's name must be, if
+// name is not so.
+func CheckFunctionName(name string) error {
+	if !shortName.MatchString(name) {
+		return fmt.Errorf("name %q %s", name, shortNameRule)
+	}
+	if names.Reserved(name) {
+		return fmt.Errorf("name %q belongs to Penstock itself: choose another", name)
+	}
+	return nil
 }
 
 // CheckSecretName returns an error that says how a secret's name must be, if
@@ -152,6 +162,9 @@ func (v *validator) subscription(i int, s *Subscription) {
 		v.fault("%w", err)
 	}
 	v.filter(s)
+	if s.Receive != "" && s.Receive != Events && s.Receive != Notifications {
+		v.fault("receive %q must be %q or %q", s.Receive, Events, Notifications)
+	}
 	// Lambda, "CreateEventSourceMapping".
 	v.within("batchSize", s.BatchSize, 1, 10_000)
 	v.within("batchWindowSeconds", s.BatchWindowSeconds, 0, 300)

@@ -19,6 +19,11 @@ const (
 	// Every function has it.
 	VarFunction = "PENSTOCK_FUNCTION"
 
+	// VarRetries says of each subscription when a failed event comes back, and
+	// how often: a JSON object by the subscription's name. Every function with
+	// subscriptions has it.
+	VarRetries = "PENSTOCK_RETRIES"
+
 	// VarBus is the event bus's name. Only the programs that put events on the
 	// bus have it: a function publishes by way of the outbox.
 	VarBus = "PENSTOCK_BUS"
@@ -28,7 +33,8 @@ const (
 	VarOutboxTable = "PENSTOCK_OUTBOX_TABLE"
 
 	// VarIdempotencyTable is the name of the table of deduplication marks.
-	// Each function has it whose manifest has "publishes" or "tables".
+	// Each function has it whose manifest has "idempotency", "publishes" or
+	// "tables".
 	VarIdempotencyTable = "PENSTOCK_IDEMPOTENCY_TABLE"
 )
 

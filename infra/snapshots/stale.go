@@ -20,6 +20,7 @@ const Command = "go generate ./..."
 var inputs = []string{
 	"cdk.json",
 	"functions/*/function.json",
+	"functions/*/notifications.json",
 	"infra/environments.json",
 	"infra/tables.json",
 	"infra/*.go",

@@ -58,13 +58,15 @@ func permissions(n names.Names, m *manifest.Function) []statement {
 			queues = append(queues, queueARN(n.Queue(m.Name, s.Name)))
 			dlqs = append(dlqs, queueARN(n.DLQ(m.Name, s.Name)))
 		}
-		// Lambda, "Configuring an execution role" for Amazon SQS.
+		// Lambda, "Configuring an execution role" for Amazon SQS; and what the
+		// function itself does to failed messages: it sets when they come back,
+		// and sends afresh what it had no time for.
 		policy = append(policy, statement{
-			actions:   []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"},
+			actions:   []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"},
 			resources: queues,
 		})
 		// An event that fails permanently is sent to the DLQ by the function.
-		policy = append(policy, statement{actions: []string{"sqs:GetQueueUrl", "sqs:SendMessage"}, resources: dlqs})
+		policy = append(policy, statement{actions: []string{"sqs:SendMessage"}, resources: dlqs})
 	}
 	if len(m.Publishes) > 0 {
 		// An outbox key begins with the event's type, so a function can enqueue
@@ -79,7 +81,7 @@ func permissions(n names.Names, m *manifest.Function) []statement {
 			conditions: map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": keys}},
 		})
 	}
-	if m.UsesSessions() {
+	if m.UsesMarks() {
 		// Marks are event keys, which begin with the function's name: it cannot
 		// keep another from handling its events.
 		policy = append(policy, statement{

@@ -198,8 +198,8 @@ func TestAFunctionMayDoWhatItsManifestSaysAndNoMore(t *testing.T) {
 	read := []string{"dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"}
 	for stack, want := range map[string][]statement{
 		"penstock-dev-fee": {
-			{actions: []string{"sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"}, resources: []string{sqs + "fee-withdrawals", sqs + "fee-deposits", sqs + "fee-trades"}},
-			{actions: []string{"sqs:GetQueueUrl", "sqs:SendMessage"}, resources: []string{sqs + "fee-withdrawals-dlq", sqs + "fee-deposits-dlq", sqs + "fee-trades-dlq"}},
+			{actions: []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage", "sqs:SendMessage"}, resources: []string{sqs + "fee-withdrawals", sqs + "fee-deposits", sqs + "fee-trades"}},
+			{actions: []string{"sqs:SendMessage"}, resources: []string{sqs + "fee-withdrawals-dlq", sqs + "fee-deposits-dlq", sqs + "fee-trades-dlq"}},
 			{actions: []string{"dynamodb:PutItem"}, resources: []string{dynamodb + "outbox"},
 				conditions: `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["savings/FEE_CHARGED#*","savings/FEE_WAIVED#*"]}}`},
 			{actions: []string{"dynamodb:PutItem"}, resources: []string{dynamodb + "idempotency"},
@@ -211,6 +211,8 @@ func TestAFunctionMayDoWhatItsManifestSaysAndNoMore(t *testing.T) {
 			{actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, resources: []string{logs + "fee:*"}},
 		},
 		"penstock-dev-plain": {
+			{actions: []string{"dynamodb:PutItem"}, resources: []string{dynamodb + "idempotency"},
+				conditions: `{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":["plain/*"]}}`},
 			{actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, resources: []string{logs + "plain:*"}},
 		},
 		"penstock-dev-data": { // the relay's
@@ -271,6 +273,9 @@ func TestAFunctionIsGivenItsSettingsAndFolder(t *testing.T) {
 	}
 	if got, want := text(fn.Properties["Environment"]), `{"Variables":{"FEE_PERCENT":"0.5","PENSTOCK_APP":"penstock","PENSTOCK_ENV":"dev","PENSTOCK_FUNCTION":"fee",`+
 		`"PENSTOCK_IDEMPOTENCY_TABLE":"penstock-dev-idempotency","PENSTOCK_OUTBOX_TABLE":"penstock-dev-outbox",`+
+		`"PENSTOCK_RETRIES":"{\"deposits\":{\"maxReceiveCount\":5,\"baseSeconds\":30,\"capSeconds\":900},`+
+		`\"trades\":{\"maxReceiveCount\":5,\"baseSeconds\":30,\"capSeconds\":900},`+
+		`\"withdrawals\":{\"maxReceiveCount\":3,\"baseSeconds\":10,\"capSeconds\":120}}",`+
 		`"PENSTOCK_TABLE_ACCOUNTS":"penstock-dev-accounts","PENSTOCK_TABLE_FEE_LEDGER":"penstock-dev-fee-ledger"}}`; got != want {
 		t.Errorf("environment\n%s, want\n%s", got, want)
 	}
@@ -382,7 +387,7 @@ func TestTerminationProtectionIsOfEveryStack(t *testing.T) {
 func TestTemplatesHoldNothingThatTheCDKAdds(t *testing.T) {
 	ours := []string{
 		"AWS::DynamoDB::Table", "AWS::Events::EventBus", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::Lambda::EventSourceMapping",
-		"AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SSM::Parameter",
+		"AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SSM::Parameter",
 	}
 	for stack, tmpl := range shopIn(t, prod) {
 		for id, r := range tmpl.Resources {

@@ -23,11 +23,11 @@ var shop = fstest.MapFS{
 		"variables": {"FEE_PERCENT": "0.5"},
 		"subscriptions": [
 			{"name": "withdrawals", "event": "savings/SAVINGS_WITHDRAWAL", "filter": {"data": {"note": [null, {"exists": false}], "amount": [{"numeric": [">", 0.01]}]}},
-			 "batchSize": 1000, "batchWindowSeconds": 20, "maxReceiveCount": 3, "enabled": false},
+			 "batchSize": 1000, "batchWindowSeconds": 20, "maxReceiveCount": 3, "retry": {"baseSeconds": 10, "capSeconds": 120}, "enabled": false},
 			{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT", "batchSize": 10, "batchWindowSeconds": 0, "enabled": true},
 			{"name": "trades", "event": "trading/TRADE_ALLOCATED"}
 		]}`)},
-	"functions/plain/function.json": {Data: []byte(`{"name": "plain"}`)},
+	"functions/plain/function.json": {Data: []byte(`{"name": "plain", "idempotency": true}`)},
 
 	"schemas/savings/FEE_CHARGED.schema.json":        {Data: []byte(`{"type": "object"}`)},
 	"schemas/savings/FEE_WAIVED.schema.json":         {Data: []byte(`{"type": "object"}`)},

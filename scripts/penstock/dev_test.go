@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
@@ -146,7 +147,7 @@ func TestDevServesAWSUntilItIsToldToStopAndThenEndsItsFunctions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			publisher := events.NewBusPublisher(eventbridge.NewFromConfig(d.aws), "penstock-local")
+			publisher := eventbus.New(eventbridge.NewFromConfig(d.aws), "penstock-local")
 			event := events.Stamp(t.Context(), savings.SampleWithdrawal())
 			if err := publisher.Publish(t.Context(), event); err != nil {
 				t.Fatal(err)

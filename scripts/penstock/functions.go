@@ -30,7 +30,7 @@ func newFunctions(common *cli.Flags) *cobra.Command {
 
 A NAME is the short one, that of the function's folder: withdrawal-fee.`,
 	}
-	cmd.AddCommand(newFunctionsList(common), newFunctionsLogs(common), newFunctionsInvoke(common))
+	cmd.AddCommand(newFunctionsList(common), newFunctionsGenerate(common), newFunctionsLogs(common), newFunctionsInvoke(common))
 	return cmd
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/trading"
 )
 
@@ -149,7 +150,7 @@ func TestLogsFollowShowsEachEventOnceAndEndsWithCtrlC(t *testing.T) {
 	t.Cleanup(func() { _ = follower.Process.Kill() })
 
 	const rounds, each = 5, 40
-	publisher := events.NewBusPublisher(eventbridge.NewFromConfig(d.aws), "penstock-local")
+	publisher := eventbus.New(eventbridge.NewFromConfig(d.aws), "penstock-local")
 	go func() {
 		for range rounds {
 			batch := make([]events.Event, each)

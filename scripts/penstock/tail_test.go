@@ -19,6 +19,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
@@ -62,7 +63,7 @@ func (d *dev) leavesNothing(t *testing.T) {
 
 func (d *dev) publish(t *testing.T, batch ...events.Event) {
 	t.Helper()
-	if err := events.NewBusPublisher(eventbridge.NewFromConfig(d.aws), localNames.Bus()).PublishBatch(t.Context(), batch); err != nil {
+	if err := eventbus.New(eventbridge.NewFromConfig(d.aws), localNames.Bus()).PublishBatch(t.Context(), batch); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -220,7 +221,7 @@ func (d *dev) tailHere(show func(tail.Event) error) *tail.Tail {
 func (d *dev) publishing(t *testing.T) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
-	publisher := events.NewBusPublisher(eventbridge.NewFromConfig(d.aws), localNames.Bus())
+	publisher := eventbus.New(eventbridge.NewFromConfig(d.aws), localNames.Bus())
 	go func() {
 		defer close(done)
 		for ctx.Err() == nil {

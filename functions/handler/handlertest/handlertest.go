@@ -1,9 +1,32 @@
-// Package handlertest helps to test functions made with package handler: it
-// makes the payload that Lambda gives a function, and reads the response.
+// Package handlertest runs functions made with package handler in tests, as
+// Lambda does, and asserts on what became of their events:
 //
-//	f := handler.New(handler.Each(charge))
-//	response, err := f.Invoke(ctx, handlertest.Payload(t, "withdrawals", savings.SampleWithdrawal()))
-//	failed := handlertest.Failed(t, response)
+//	func TestAFeeIsCharged(t *testing.T) {
+//		p := eventstest.NewPublisher(t)
+//		fees := newFees(p) // takes an events.Publisher
+//
+//		result := handlertest.New(t, handler.Each(fees.charge)).Send(
+//			savings.SampleWithdrawal(),
+//			savings.SampleWithdrawal(func(w *savings.Withdrawal) { w.Amount = -1 }),
+//		)
+//
+//		result.RequireOutcomes("handled", "permanent")
+//		result.RequireReason(1, "must be positive")
+//		eventstest.RequirePublished[savings.FeeCharged](t, p)
+//	}
+//
+// A payload that was recorded, as Lambda logged it, is run by
+// [Function.InvokeFile]; the samples of the route's event types by
+// [Function.SendSamples]; what was logged is read with [Logged]. Package
+// eventstest captures what is published, and its sessions stand for a
+// transaction.
+//
+// Nothing here opens a socket or reads a clock of its own, so that a test may
+// run in a bubble of testing/synctest: there a function that waits takes no
+// time, and [Timeout] ends it.
+//
+// Below that there are [Payload], which makes the JSON that Lambda gives a
+// function, and [Failed], which reads the answer.
 package handlertest
 
 import (
@@ -40,7 +63,7 @@ func PayloadOf(t testing.TB, queue string, bodies ...string) []byte {
 	for i, body := range bodies {
 		records[i] = map[string]any{
 			"messageId":     MessageID(i),
-			"receiptHandle": "AQEB" + MessageID(i),
+			"receiptHandle": receiptPrefix + MessageID(i),
 			"body":          body,
 			"attributes": map[string]string{
 				"ApproximateReceiveCount":          "1",

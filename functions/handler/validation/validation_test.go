@@ -20,7 +20,7 @@ import (
 	"github.com/penstock-dev/penstock/functions/handler/validation"
 )
 
-const queue = "shop-test-fee-withdrawals"
+const queueName = "shop-test-fee-withdrawals"
 
 // withdrawals has the schema of a withdrawal, of a positive amount.
 var withdrawals = fstest.MapFS{"savings/SAVINGS_WITHDRAWAL.schema.json": {Data: []byte(`{
@@ -35,19 +35,6 @@ func types(t *testing.T) *schema.Set {
 		t.Fatal(err)
 	}
 	return set
-}
-
-// dlq keeps what it is sent.
-type dlq struct {
-	mu      sync.Mutex
-	letters []handler.DeadLetter
-}
-
-func (d *dlq) Send(_ context.Context, queueARN string, letters []handler.DeadLetter) []error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.letters = append(d.letters, letters...)
-	return make([]error, len(letters))
 }
 
 func withdrawal(account string, amount float64) savings.Withdrawal {
@@ -82,9 +69,9 @@ func TestAnInvalidEventGoesToTheDLQAndItsNeighboursToTheFunction(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			clear(seen)
-			sent := &dlq{}
-			f := handler.New(route).WithDLQ(sent).WithLogger(slog.New(slog.DiscardHandler))
-			response, err := f.Invoke(t.Context(), handlertest.Payload(t, queue,
+			sent := &handlertest.Queue{}
+			f := handler.New(route).WithQueue(sent).WithLogger(slog.New(slog.DiscardHandler))
+			response, err := f.Invoke(t.Context(), handlertest.Payload(t, queueName,
 				withdrawal("good", 1), withdrawal("bad", -1), withdrawal("unknown", 1), withdrawal("worse", 0)))
 			if err != nil {
 				t.Fatal(err)
@@ -95,11 +82,11 @@ func TestAnInvalidEventGoesToTheDLQAndItsNeighboursToTheFunction(t *testing.T) {
 			if got := slices.Sorted(maps.Keys(seen)); !slices.Equal(got, []string{"good", "unknown"}) {
 				t.Errorf("the function saw %v", got)
 			}
-			if len(sent.letters) != 2 {
-				t.Fatalf("sent %v", sent.letters)
+			if len(sent.Letters) != 2 {
+				t.Fatalf("sent %v", sent.Letters)
 			}
 			for i, id := range []int{1, 3} {
-				if l := sent.letters[i]; l.MessageID != handlertest.MessageID(id) || !strings.Contains(l.Reason, "amount") || !json.Valid([]byte(l.Body)) {
+				if l := sent.Letters[i]; l.MessageID != handlertest.MessageID(id) || !strings.Contains(l.Reason, "amount") || !json.Valid([]byte(l.Body)) {
 					t.Errorf("sent %+v", l)
 				}
 			}
@@ -114,16 +101,16 @@ func (loan) EventType() events.Type { return events.Type{Source: "savings", Name
 
 func TestAnEventThatCannotBeCheckedComesBack(t *testing.T) {
 	t.Setenv("AWS_LAMBDA_FUNCTION_NAME", "shop-test-fee")
-	sent := &dlq{}
+	sent := &handlertest.Queue{}
 	f := handler.New(handler.Each(func(context.Context, *handler.Message[loan]) error {
 		t.Error("the function was called")
 		return nil
-	}, handler.Use(validation.New(types(t))))).WithDLQ(sent).WithLogger(slog.New(slog.DiscardHandler))
-	response, err := f.Invoke(t.Context(), handlertest.Payload(t, queue, loan{}))
+	}, handler.Use(validation.New(types(t))))).WithQueue(sent).WithLogger(slog.New(slog.DiscardHandler))
+	response, err := f.Invoke(t.Context(), handlertest.Payload(t, queueName, loan{}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := handlertest.Failed(t, response); len(got) != 1 || len(sent.letters) != 0 {
-		t.Errorf("failed %v, sent %v", got, sent.letters)
+	if got := handlertest.Failed(t, response); len(got) != 1 || len(sent.Letters) != 0 {
+		t.Errorf("failed %v, sent %v", got, sent.Letters)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/scripts/internal/tail"
@@ -192,7 +192,7 @@ func (c Tail) left(ctx context.Context) ([]string, error) {
 
 // publish keeps events passing until ctx ends.
 func (c Tail) publish(ctx context.Context) {
-	publisher := events.NewBusPublisher(eventbridge.NewFromConfig(c.AWS), c.Names.Bus())
+	publisher := eventbus.New(eventbridge.NewFromConfig(c.AWS), c.Names.Bus())
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {

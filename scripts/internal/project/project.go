@@ -20,6 +20,14 @@ func Root() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return RootOf(dir)
+}
+
+// ErrNone is in the error where there is no project.
+var ErrNone = errors.New("no project here")
+
+// RootOf is Root for a folder, given as an absolute path, which need not exist.
+func RootOf(dir string) (string, error) {
 	for at := dir; ; at = filepath.Dir(at) {
 		_, err := os.Stat(filepath.Join(at, marker))
 		if err == nil {
@@ -29,7 +37,7 @@ func Root() (string, error) {
 			return "", err
 		}
 		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("no project here: neither %s nor a folder above it holds %s (run this inside the project)", dir, marker)
+			return "", fmt.Errorf("%w: neither %s nor a folder above it holds %s (run this inside the project)", ErrNone, dir, marker)
 		}
 	}
 }

@@ -1,8 +1,8 @@
-// Package scaffold writes the beginning of a new event type into a project: the
-// struct, its sample, its package if the source is new, and its place in the
-// catalogue.
+// Package scaffold writes what is new in a project: an event type, and a
+// function.
 //
-// The packages of event types are beside that of the catalogue, one a source:
+// Of an event type it writes the struct, its sample, its package if the source
+// is new, and its place in the catalogue. The packages of event types are beside that of the catalogue, one a source:
 //
 //	events/catalogue/catalogue.go   var All = events.NewCatalogue(…)
 //	events/savings/savings.go       const Source = "savings", and the structs
@@ -143,7 +143,11 @@ func plan(root string, o Options) (*Written, error) {
 type module struct {
 	path   string
 	prefix string // the project's folder in the module, with slashes; empty for its root
+	file   string // its go.mod, absolute
+	data   []byte // what is in that
 }
+
+var errNoModule = errors.New("no Go module")
 
 func findModule(root string) (module, error) {
 	for at := root; ; at = filepath.Dir(at) {
@@ -155,13 +159,13 @@ func findModule(root string) (module, error) {
 				return module{}, fmt.Errorf("%s names no module", file)
 			}
 			prefix, err := filepath.Rel(at, root)
-			return module{name, strings.TrimPrefix(filepath.ToSlash(prefix), ".")}, err
+			return module{name, strings.TrimPrefix(filepath.ToSlash(prefix), "."), file, data}, err
 		}
 		if !errors.Is(err, fs.ErrNotExist) {
 			return module{}, err
 		}
 		if at == filepath.Dir(at) {
-			return module{}, fmt.Errorf("no Go module: neither %s nor a folder above it holds go.mod (`go mod init` makes one)", root)
+			return module{}, fmt.Errorf("%w: neither %s nor a folder above it holds go.mod (`go mod init` makes one)", errNoModule, root)
 		}
 	}
 }

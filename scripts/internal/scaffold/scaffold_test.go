@@ -83,8 +83,8 @@ func TestTheCatalogueGetsTheTypeAndKeepsTheRest(t *testing.T) {
 	}
 }
 
-// project writes a project of an adopter's.
-func project(t *testing.T, files map[string]string) string {
+// newProject writes a project of an adopter's.
+func newProject(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
 	for name, text := range files {
@@ -121,7 +121,7 @@ func contents(t *testing.T, root string) map[string]string {
 const emptyCatalogue = "package catalogue\n\nimport \"github.com/penstock-dev/penstock/events\"\n\nvar All = events.NewCatalogue()\n"
 
 func TestATypeGoesIntoThePackageThatItsSourceHas(t *testing.T) {
-	root := project(t, map[string]string{
+	root := newProject(t, map[string]string{
 		"go.mod":           "module example.com/work\n",
 		Catalogue:          emptyCatalogue,
 		"events/README.md": "",
@@ -163,7 +163,7 @@ func (Sale) Schema() bus.Event { return Sale{} }
 }
 
 func TestAProjectMayBeAFolderOfItsModule(t *testing.T) {
-	top := project(t, map[string]string{"go.mod": "module example.com/mono", "bank/lib/list/list.go": emptyCatalogue})
+	top := newProject(t, map[string]string{"go.mod": "module example.com/mono", "bank/lib/list/list.go": emptyCatalogue})
 	if _, err := Event(filepath.Join(top, "bank"), Options{Type: events.Type{Source: "shop", Name: "ORDER"}, Catalogue: "lib/list/list.go"}); err != nil {
 		t.Fatal(err)
 	}
@@ -193,7 +193,7 @@ func TestNothingIsWrittenForWhatCannotBeDone(t *testing.T) {
 			"the Go name shop.Source exists already"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := project(t, c.files)
+			root := newProject(t, c.files)
 			before := contents(t, root)
 			_, err := Event(root, c.o)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
@@ -207,7 +207,7 @@ func TestNothingIsWrittenForWhatCannotBeDone(t *testing.T) {
 }
 
 func TestWhatCannotBeWrittenWholeIsTakenBack(t *testing.T) {
-	root := project(t, map[string]string{"go.mod": "module m", "a/there.go": "package a"})
+	root := newProject(t, map[string]string{"go.mod": "module m", "a/there.go": "package a"})
 	before := contents(t, root)
 	err := write(root, []File{
 		{Path: "b/new.go", New: true, data: []byte("package b")},

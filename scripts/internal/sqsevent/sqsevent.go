@@ -52,7 +52,7 @@ func New(e events.Envelope, q Queue) (*Message, error) {
 	m := &Message{ID: uuid.NewString()}
 	m.Payload, err = json.Marshal(map[string]any{"Records": []any{map[string]any{
 		"messageId":     m.ID,
-		"receiptHandle": "invoked-by-hand", // there is no message in the queue to delete
+		"receiptHandle": "", // no message of the queue: a function does nothing to the queue about it
 		"body":          string(body),
 		"attributes": map[string]string{
 			"ApproximateReceiveCount":          "1",
