@@ -29,7 +29,7 @@ func BenchmarkEach(b *testing.B) {
 // BenchmarkBatch is what a batch costs besides its log lines.
 func BenchmarkBatch(b *testing.B) {
 	deployed(b)
-	const size = 6000
+	const size = 1000
 	f := handler.New(handler.Batch(func(context.Context, []*withdrawal) error { return nil })).
 		WithLogger(slog.New(slog.DiscardHandler))
 	payload := Payload(b, queueName, batchOf(size)...)

@@ -48,7 +48,7 @@ var _ lambda.Handler = (*Function)(nil)
 // an environment that cannot be read.
 func New(routes ...Route) *Function {
 	if len(routes) == 0 {
-		panic("handler: a function needs at least one route, made by handler.Each or handler.Batch")
+		panic("handler: a function needs at least one route, made by handler.Each, handler.Batch or handler.Notifications")
 	}
 	lambdaName := os.Getenv("AWS_LAMBDA_FUNCTION_NAME")
 	retries, err := readRetries(os.Getenv(retriesVariable))
@@ -72,7 +72,7 @@ func New(routes ...Route) *Function {
 	for _, r := range routes {
 		switch {
 		case r.handler == nil:
-			panic("handler: a zero Route handles nothing: make routes with handler.Each or handler.Batch")
+			panic("handler: a zero Route handles nothing: make routes with handler.Each, handler.Batch or handler.Notifications")
 		case f.routes[r.key] != nil:
 			panic(fmt.Sprintf("handler: two routes for %s: tell them apart with Route.On", r.key))
 		}

@@ -25,7 +25,8 @@
 //     started when the context ends is failed unstarted.
 //  6. The data is decoded, and the function called. What it returns an error
 //     for is failed. So is what it panics on: with Each that event alone, with
-//     Batch the batch.
+//     Batch the batch. [Notifications] does so for each notification that the
+//     function's templates make of the event, and the event fails with it.
 //  7. What failed is settled with the queue, in the time that the margin leaves:
 //     what failed for good, see [Permanent], is sent to the DLQ at once; what was
 //     never started and has no receive left is sent to the queue afresh; all

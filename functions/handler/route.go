@@ -9,7 +9,7 @@ import (
 )
 
 // Route binds a function to the event type that it receives. Make one with
-// [Each] or [Batch].
+// [Each], [Batch] or [Notifications].
 type Route struct {
 	key     routeKey
 	handler Handler

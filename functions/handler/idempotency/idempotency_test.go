@@ -324,3 +324,34 @@ func TestOfConcurrentInvocationsOneHandlesAnEvent(t *testing.T) {
 		t.Errorf("%d of %d were paid", len(p.paid), len(batch))
 	}
 }
+
+func TestEveryNotificationOfAnEventIsHandledOnce(t *testing.T) {
+	const templates = `[
+		{"name": "mail", "event": "savings/SAVINGS_WITHDRAWAL", "kind": "text", "body": "{data.accountId}"},
+		{"name": "push", "event": "savings/SAVINGS_WITHDRAWAL", "kind": "text", "body": "{data.accountId}"}
+	]`
+	for what, opts := range map[string][]idempotency.Option{
+		"by the event key":   nil,
+		"by the user's keys": {idempotency.Key(func(m *withdrawal) string { return m.Event.AccountID })},
+	} {
+		t.Run(what, func(t *testing.T) {
+			var sent []string
+			down := true
+			f := handlertest.New(t, handler.Notifications(func(_ context.Context, n *handler.Notification) error {
+				if n.Template == "push" && down {
+					return errors.New("no signal")
+				}
+				sent = append(sent, n.Template)
+				return nil
+			}, handler.Templates([]byte(templates)), handler.Use(idempotency.New(new(idempotency.Memory), opts...))))
+			a := from(t, "A")
+			f.Send(a).RequireOutcomes("failed")
+			down = false
+			f.Send(a).RequireHandled()
+			f.Send(a).RequireOutcomes("duplicate")
+			if !slices.Equal(sent, []string{"mail", "push"}) {
+				t.Errorf("sent %v", sent)
+			}
+		})
+	}
+}

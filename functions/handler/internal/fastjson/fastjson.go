@@ -21,12 +21,20 @@ import (
 // has no fast path.
 var decoders sync.Map
 
-// Unmarshal sets *v to what text holds, as json.Unmarshal does for the zero
-// value of T; what *v was is lost. It is safe for concurrent use.
-//
-// Strings in *v may be parts of text, if it is short: they keep all of it in
-// memory.
-func Unmarshal[T any](text string, v *T) error {
+// Unmarshal sets *v to what data holds, as json.Unmarshal does for the zero value
+// of T; what *v was is lost. Nothing in *v is a part of data.
+func Unmarshal[T any](data []byte, v *T) error {
+	if len(data) <= shared {
+		return UnmarshalString(string(data), v)
+	}
+	// All strings of a long text are copied, see keep: nothing that outlives this
+	// call sees data change.
+	return UnmarshalString(unsafe.String(unsafe.SliceData(data), len(data)), v)
+}
+
+// UnmarshalString is Unmarshal for a string. If it is not longer than 4 KB, the
+// strings in *v may be parts of it, and keep all of it in memory.
+func UnmarshalString[T any](text string, v *T) error {
 	*v = *new(T)
 	if decode := decoderOf(reflect.TypeFor[T]()); decode != nil {
 		if fast(decode, text, reflect.ValueOf(v).Elem()) {
@@ -36,6 +44,9 @@ func Unmarshal[T any](text string, v *T) error {
 	}
 	return json.Unmarshal([]byte(text), v)
 }
+
+// Fast reports whether there is a fast path for T.
+func Fast[T any]() bool { return decoderOf(reflect.TypeFor[T]()) != nil }
 
 func decoderOf(t reflect.Type) decodeFunc {
 	if known, ok := decoders.Load(t); ok {
