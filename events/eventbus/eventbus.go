@@ -63,6 +63,11 @@ func WithConcurrency(n int) Option { return func(p *Publisher) { p.concurrency =
 // checked, since it was when it was encoded.
 func WithValidation(v events.Validator) Option { return func(p *Publisher) { p.stamper.Validator = v } }
 
+// WithStamper replaces the clock, the ids and the validation of what is
+// published, for tests, simulations and imports of what happened before. The
+// default is the zero Stamper.
+func WithStamper(s events.Stamper) Option { return func(p *Publisher) { p.stamper = s } }
+
 // New returns the publisher for the bus with the given name or ARN.
 func New(client API, bus string, opts ...Option) *Publisher {
 	p := &Publisher{client: client, bus: bus, concurrency: 4, attempts: 5, logLevel: slog.LevelDebug}

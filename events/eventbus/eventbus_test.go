@@ -271,3 +271,18 @@ func TestABatchWithAnEventThatCannotBeEncodedIsNotSent(t *testing.T) {
 		t.Errorf("got %v after %d calls", err, len(b.calls))
 	}
 }
+
+func TestClockAndIDsMayBeGiven(t *testing.T) {
+	b := &bus{}
+	p := eventbus.New(b, "shop-test", eventbus.WithStamper(events.Stamper{
+		Now:   func() time.Time { return time.Date(2026, 3, 2, 9, 30, 0, 0, time.UTC) },
+		NewID: func() string { return "id-1" },
+	}))
+	if err := p.Publish(t.Context(), placed{"O-9"}); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"metadata":{"id":"id-1","correlationId":"id-1","occurredAt":"2026-03-02T09:30:00Z"},"data":{"order":"O-9"}}`
+	if len(b.calls) != 1 || b.calls[0][0] != want {
+		t.Errorf("sent %v, want %s", b.calls, want)
+	}
+}
