@@ -24,13 +24,17 @@ func newLogger(w io.Writer, level string) (*slog.Logger, error) {
 			return nil, fmt.Errorf("handler: %s is %q: want debug, info, warn or error", levelVariable, level)
 		}
 	}
-	return slog.New(withContext(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: least}))), nil
+	whole := &wholeWrites{w: w}
+	h := withContext(slog.NewJSONHandler(whole, &slog.HandlerOptions{Level: least}))
+	h.plain = whole
+	return slog.New(h), nil
 }
 
 // invocation is what log lines say of an invocation.
 type invocation struct {
 	logger *slog.Logger // whose lines say it already
 	attrs  []slog.Attr
+	plain  *plainLines // nil if slog writes all lines
 }
 
 type invocationKey struct{}
@@ -38,7 +42,11 @@ type invocationKey struct{}
 // invoked returns ctx for an invocation whose lines go to l.
 func invoked(ctx context.Context, l *slog.Logger, requestID, function string) context.Context {
 	i := &invocation{attrs: []slog.Attr{slog.String("requestId", requestID), slog.String("function", function)}}
-	h := withContext(l.Handler()).with(i.attrs)
+	h := withContext(l.Handler())
+	if h.plain != nil {
+		i.plain = &plainLines{h.plain, i.attrs}
+	}
+	h = h.with(i.attrs)
 	h.namesInvocation = true
 	i.logger = slog.New(h)
 	return context.WithValue(ctx, invocationKey{}, i)
@@ -76,6 +84,9 @@ func invocationLogger(ctx context.Context) *slog.Logger {
 // the level, and has the attributes given and those of the invocation, no
 // others.
 func logAlways(ctx context.Context, level slog.Level, message string, attrs ...slog.Attr) {
+	if i, ok := ctx.Value(invocationKey{}).(*invocation); ok && i.plain.write(level, message, attrs) {
+		return
+	}
 	h := alwaysHandler(ctx)
 	line := slog.NewRecord(time.Now(), level, message, 0)
 	line.AddAttrs(attrs...)
@@ -105,6 +116,8 @@ type contextHandler struct {
 	within  []func(slog.Handler) slog.Handler // what was given from the first group on
 
 	namesInvocation, namesEvent bool
+
+	plain io.Writer // where all lines go, if it is only that: without attributes, groups or options
 }
 
 // withContext returns h as a contextHandler of its own.
@@ -134,6 +147,7 @@ func (h *contextHandler) Handle(ctx context.Context, line slog.Record) error {
 // with returns h with attributes outside of its groups.
 func (h *contextHandler) with(attrs []slog.Attr) *contextHandler {
 	clone := *h
+	clone.plain = nil
 	clone.outside = h.outside.WithAttrs(attrs)
 	clone.Handler = clone.outside
 	for _, add := range h.within {
@@ -160,6 +174,7 @@ func (h *contextHandler) WithGroup(name string) slog.Handler {
 
 func (h *contextHandler) inside(add func(slog.Handler) slog.Handler) *contextHandler {
 	clone := *h
+	clone.plain = nil
 	clone.Handler = add(h.Handler)
 	clone.within = append(slices.Clip(h.within), add)
 	return &clone

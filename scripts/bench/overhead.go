@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
-	"io"
 	"log/slog"
+	"os"
 
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/functions/handler"
@@ -11,7 +11,7 @@ import (
 
 // overhead measures what the standard middlewares cost: the time of a batch with
 // all that stands around every function, less that of decoding it. Log lines
-// and metrics are made, and go nowhere.
+// and metrics go to the null device.
 func overhead(ctx context.Context, b *bench) error {
 	const size = 1000
 	payload, err := batch(ctx, size)
@@ -24,12 +24,19 @@ func overhead(ctx context.Context, b *bench) error {
 			return 1, err
 		}}
 	}
-	route := func() handler.Route {
-		return handler.Each(func(context.Context, *handler.Message[savings.Withdrawal]) error { return nil })
-	}
+	each := handler.Each(func(context.Context, *handler.Message[savings.Withdrawal]) error { return nil })
 	whole := handler.Batch(func(context.Context, []*handler.Message[savings.Withdrawal]) error { return nil })
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	stdout := os.Stdout // where a function has its log lines go
+	os.Stdout = null
+	every := handler.New(each).WithMetrics(null)
+	os.Stdout = stdout
 	rates, err := b.scale.finer(4).rates(ctx,
-		invoking(handler.New(route()).WithLogger(slog.New(slog.NewJSONHandler(io.Discard, nil))).WithMetrics(io.Discard)),
+		invoking(every),
 		invoking(handler.New(whole).WithLogger(slog.New(slog.DiscardHandler))),
 	)
 	if err != nil {
