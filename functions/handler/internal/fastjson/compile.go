@@ -76,7 +76,9 @@ func compileNew(t reflect.Type, known map[reflect.Type]*decodeFunc) (decodeFunc,
 	return nil, false
 }
 
-// decodeItself decodes a value whose pointer has UnmarshalJSON.
+// decodeItself decodes a value whose pointer has UnmarshalJSON, which copies what
+// it keeps, as json.Unmarshaler demands. It is called once more if what follows in
+// the text is left to encoding/json.
 func decodeItself(c *cursor, v reflect.Value) bool {
 	start := c.at
 	if !c.skip() {

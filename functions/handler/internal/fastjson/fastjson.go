@@ -4,10 +4,11 @@
 // It has a fast path for what events are made of: structs of strings, numbers,
 // booleans, types that decode themselves (time.Time, json.RawMessage and all
 // others with UnmarshalJSON), and pointers, slices and maps of those. Whatever
-// is not plain, in a type or in a text, is left to encoding/json: a field of an
-// interface type or the tag option "string"; a key that differs in case or comes
-// twice; a text that is no JSON or does not fit the type. So that every error is
-// encoding/json's own, and the two cannot disagree on what they accept.
+// is not plain, in a type or in a text, is left to encoding/json: a field that is
+// embedded, an array, of bytes or of an interface type, or has the tag option
+// "string"; a key that differs in case or comes
+// twice; a text that is no JSON or does not fit the type. So every error is
+// encoding/json's own.
 package fastjson
 
 import (
