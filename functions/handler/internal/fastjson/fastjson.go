@@ -6,9 +6,8 @@
 // others with UnmarshalJSON), and pointers, slices and maps of those. Whatever
 // is not plain, in a type or in a text, is left to encoding/json: a field that is
 // embedded, an array, of bytes or of an interface type, or has the tag option
-// "string"; a key that differs in case or comes
-// twice; a text that is no JSON or does not fit the type. So every error is
-// encoding/json's own.
+// "string"; a key that differs in case or comes twice; a text that is no JSON or
+// does not fit the type. So every error is encoding/json's own.
 package fastjson
 
 import (
@@ -46,8 +45,8 @@ func UnmarshalString[T any](text string, v *T) error {
 	return json.Unmarshal([]byte(text), v)
 }
 
-// Fast reports whether there is a fast path for T.
-func Fast[T any]() bool { return decoderOf(reflect.TypeFor[T]()) != nil }
+// Fast reports whether there is a fast path for a type.
+func Fast(t reflect.Type) bool { return decoderOf(t) != nil }
 
 func decoderOf(t reflect.Type) decodeFunc {
 	if known, ok := decoders.Load(t); ok {
