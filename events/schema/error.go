@@ -101,7 +101,22 @@ func (r *reader) add(at []step, format string, args ...any) {
 	r.faults = append(r.faults, fault{at, fmt.Sprintf(format, args...)})
 }
 
+// compareTokens orders the names of fields by text, and indexes by number.
+func compareTokens(a, b string) int {
+	i, errA := strconv.Atoi(a)
+	j, errB := strconv.Atoi(b)
+	if errA == nil && errB == nil {
+		return cmp.Compare(i, j)
+	}
+	return cmp.Compare(a, b)
+}
+
 func (r *reader) read(found *jsonschema.ValidationError) {
+	// The library goes through objects in any order: which faults are kept must
+	// not depend on it.
+	slices.SortStableFunc(found.Causes, func(a, b *jsonschema.ValidationError) int {
+		return slices.CompareFunc(a.InstanceLocation, b.InstanceLocation, compareTokens)
+	})
 	if len(r.faults) >= maxFaults {
 		if len(found.Causes) == 0 {
 			r.more++
