@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path"
 	"strings"
 	"sync"
@@ -132,6 +133,11 @@ func (r *runningTail) ends(t *testing.T) int {
 }
 
 func TestATailLeavesNothingHoweverItEnds(t *testing.T) {
+	// Where the tests run under nohup, a child of this process would ignore
+	// SIGHUP, too; not one of a process that handles it.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	d := startDev(t, t.TempDir())
 	for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(s.String(), func(t *testing.T) {

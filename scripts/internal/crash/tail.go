@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"os/exec"
+	"os/signal"
 	"path"
 	"slices"
 	"strings"
@@ -67,6 +69,11 @@ func (c Tail) Run(ctx context.Context) (TailReport, error) {
 	random := rand.New(rand.NewPCG(c.Seed, 0))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	// Under nohup a tail would ignore SIGHUP, as this process does; not where
+	// this process handles it.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	go c.publish(ctx)
 
 	whole, err := c.startAndStop(ctx) // how long a life is here, at the least
