@@ -137,5 +137,6 @@ var withoutEffect = map[string]string{
 	"AWS::DynamoDB::Table":  "point-in-time recovery, deletion protection and billing mode of tables",
 	"AWS::IAM::Role":        "permissions of roles (queue policies are enforced)",
 	"AWS::Lambda::Function": "memory size and processor architecture of functions",
+	"AWS::SQS::Queue":       "message groups of queues (fairness between them)",
 	"AWS::SSM::Parameter":   "parameters (Systems Manager is not served)",
 }
