@@ -63,6 +63,16 @@ func loadTemplates() (*templates, error) {
 	return &templates{root, functions, types}, err
 }
 
+// loadTemplate loads the project's templates, and finds one of them.
+func loadTemplate(name string) (*templates, *manifest.Function, *notification.Template, error) {
+	p, err := loadTemplates()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	f, t, err := p.find(name)
+	return p, f, t, err
+}
+
 // find finds a template by its name, and the function that has it.
 func (p *templates) find(name string) (*manifest.Function, *notification.Template, error) {
 	var known []string
@@ -341,11 +351,7 @@ func newNotificationsGet(common *cli.Flags) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNotifications,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := loadTemplates()
-			if err != nil {
-				return err
-			}
-			f, t, err := p.find(args[0])
+			p, f, t, err := loadTemplate(args[0])
 			if err != nil {
 				return err
 			}
@@ -400,11 +406,7 @@ func newNotificationsSwitch(common *cli.Flags, verb string, active bool) *cobra.
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNotifications,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := loadTemplates()
-			if err != nil {
-				return err
-			}
-			f, t, err := p.find(args[0])
+			p, f, t, err := loadTemplate(args[0])
 			if err != nil {
 				return err
 			}
@@ -425,11 +427,7 @@ func newNotificationsDelete(common *cli.Flags) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNotifications,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			p, err := loadTemplates()
-			if err != nil {
-				return err
-			}
-			f, t, err := p.find(args[0])
+			p, f, t, err := loadTemplate(args[0])
 			if err != nil {
 				return err
 			}

@@ -122,7 +122,7 @@ const emptyCatalogue = "package catalogue\n\nimport \"github.com/penstock-dev/pe
 
 func TestATypeGoesIntoThePackageThatItsSourceHas(t *testing.T) {
 	root := newProject(t, map[string]string{
-		"go.mod":           "module example.com/work\n",
+		"go.mod":           "module example.com/bank\n",
 		Catalogue:          emptyCatalogue,
 		"events/README.md": "",
 		// It is named otherwise than the source, knows package events by another
@@ -157,7 +157,7 @@ func (Sale) Schema() bus.Event { return Sale{} }
 	if !strings.Contains(files["events/till/samples.go"], "func SampleRefund(") {
 		t.Errorf("the sample is\n%s", files["events/till/samples.go"])
 	}
-	if !strings.Contains(files[Catalogue], "\t\"example.com/work/events/till\"\n") || !strings.Contains(files[Catalogue], "events.Describe[till.Refund](),\n") {
+	if !strings.Contains(files[Catalogue], "\t\"example.com/bank/events/till\"\n") || !strings.Contains(files[Catalogue], "events.Describe[till.Refund](),\n") {
 		t.Errorf("the catalogue is\n%s", files[Catalogue])
 	}
 }
