@@ -18,12 +18,6 @@ import (
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
 )
 
-// Dir is the folder of all types in a project.
-const Dir = schema.Dir
-
-// SampleSuffix ends the name of a file that holds a sample.
-const SampleSuffix = ".sample.json"
-
 // SampleFile is the path, in the project, of a type's sample: the data of an
 // event that has a value for every field.
 func SampleFile(t events.Type) string { return path.Join(schema.Dir, schema.SampleFile(t)) }

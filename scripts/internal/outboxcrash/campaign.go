@@ -67,7 +67,6 @@ type ledger interface {
 	waiting(ctx context.Context) (int, error)
 	setAside(ctx context.Context) ([]outbox.SetAside, error)
 	letAMinutePass(ctx context.Context) error
-	close()
 }
 
 // target is what can be killed.

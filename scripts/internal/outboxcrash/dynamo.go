@@ -179,8 +179,6 @@ func (l *dynamoLedger) setAside(ctx context.Context) (out []outbox.SetAside, err
 	return out, nil
 }
 
-func (l *dynamoLedger) close() {}
-
 // letAMinutePass does nothing: what a relay had taken, the stream offers again.
 func (l *dynamoLedger) letAMinutePass(context.Context) error { return nil }
 
