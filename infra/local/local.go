@@ -37,6 +37,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
 	"github.com/penstock-dev/penstock/infra/local/internal/logs"
+	"github.com/penstock-dev/penstock/infra/local/internal/metric"
 	"github.com/penstock-dev/penstock/infra/local/internal/programs"
 	"github.com/penstock-dev/penstock/infra/local/internal/secretsmanager"
 	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
@@ -73,6 +74,7 @@ type Environment struct {
 	config   Config
 	endpoint string
 
+	metrics    metric.Registry
 	store      *store.Store
 	logs       *logs.Logs
 	sqs        *sqs.Service
@@ -217,7 +219,7 @@ func (e *Environment) open() (err error) {
 	if e.logs, err = logs.Open(logs.Config{Dir: filepath.Join(c.DataDir, "logs"), Region: c.Region, Account: c.Account, Logger: c.Logger}); err != nil {
 		return err
 	}
-	if e.sqs, err = sqs.New(e.store, sqs.Config{Account: c.Account, Region: c.Region, URL: e.endpoint, Logger: c.Logger}); err != nil {
+	if e.sqs, err = sqs.New(e.store, sqs.Config{Account: c.Account, Region: c.Region, URL: e.endpoint, Metrics: &e.metrics, Logger: c.Logger}); err != nil {
 		return err
 	}
 	if e.dynamodb, err = dynamodb.New(e.store, dynamodb.Config{Account: c.Account, Region: c.Region, Logger: c.Logger}); err != nil {
@@ -228,10 +230,10 @@ func (e *Environment) open() (err error) {
 	}
 	e.lambda = lambda.New(lambda.Config{
 		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs,
-		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Logger: c.Logger,
+		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Metrics: &e.metrics, Logger: c.Logger,
 	})
 	e.events, err = eventbridge.New(e.store, eventbridge.Config{
-		Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Functions: scheduledFunctions{e.lambda}, Logger: c.Logger,
+		Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Functions: scheduledFunctions{e.lambda}, Metrics: &e.metrics, Logger: c.Logger,
 	})
 	return err
 }

@@ -23,6 +23,7 @@ import (
 
 	"github.com/penstock-dev/penstock/events/pattern"
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/metric"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
@@ -48,6 +49,7 @@ type Config struct {
 	Queues  Queues
 	// Functions takes what schedules send; unused without such a rule.
 	Functions Functions
+	Metrics   *metric.Registry // where AWS/Events is recorded; nil: nowhere
 	Logger    *slog.Logger
 }
 

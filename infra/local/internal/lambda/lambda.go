@@ -33,6 +33,7 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/metric"
 	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
@@ -53,6 +54,7 @@ type Config struct {
 	Logs     LogWriter
 	Queues   Queues
 	Streams  Streams
+	Metrics  *metric.Registry // where AWS/Lambda is recorded; nil: nowhere
 	Logger   *slog.Logger
 }
 

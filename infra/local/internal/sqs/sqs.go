@@ -27,6 +27,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/metric"
 	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
@@ -37,8 +38,9 @@ type Config struct {
 	Region  string
 	// URL is the address under which queue URLs are given out, without a
 	// trailing slash.
-	URL    string
-	Logger *slog.Logger
+	URL     string
+	Metrics *metric.Registry // where AWS/SQS is recorded; nil: nowhere
+	Logger  *slog.Logger
 }
 
 // Service holds the queues of one account and region. It is safe for
