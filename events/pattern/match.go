@@ -3,6 +3,7 @@ package pattern
 import (
 	"cmp"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -84,12 +85,22 @@ func multiply(a, b []clause) ([]clause, error) {
 // chosen so far. A place is forgotten when no later leaf lies under its array, so that the number of choices is bounded by
 // the number of elements and does not multiply from array to array. Absence is judged within the choice, as Event Ruler
 // does: a leaf that sorts before the first value found under an array must be absent from all elements of it.
-func (c clause) match(e Event) bool {
+//
+// values returns the values at the path of the clause's leaf of a given index; arrays are those around them.
+func (c clause) match(values func(leaf int) []value, arrays *arrays) bool {
+	if !arrays.nested {
+		for i, l := range c {
+			if !l.matchAny(values(i)) {
+				return false
+			}
+		}
+		return true
+	}
 	var buffers [2][4][]place // up to four choices need no allocation
 	choices := append(buffers[0][:0], nil)
 	next := buffers[1][:0]
 	for i, l := range c {
-		values := e.values[l.path]
+		values := values(i)
 		if l.absent {
 			for _, chosen := range choices {
 				if !slices.ContainsFunc(values, func(v value) bool { return consistent(chosen, v.in) }) {
@@ -111,9 +122,40 @@ func (c clause) match(e Event) bool {
 		if len(next) == 0 {
 			return false
 		}
-		choices, next = e.forget(next, c[i+1:]), choices[:0]
+		choices, next = arrays.forget(next, c[i+1:]), choices[:0]
 	}
 	return true
+}
+
+// isTexts reports whether the leaf holds for certain texts and nothing else.
+func (l *leaf) isTexts() bool {
+	for _, t := range l.tests {
+		if _, ok := t.(equalText); !ok {
+			return false
+		}
+	}
+	return !l.absent
+}
+
+// texts yields the texts among the leaf's entries, each once.
+func (l *leaf) texts() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i, t := range l.tests {
+			if t, ok := t.(equalText); ok && !slices.Contains(l.tests[:i], test(t)) && !yield(t.text) {
+				return
+			}
+		}
+	}
+}
+
+// matchAny reports whether the leaf holds for one of the values, or for there being none. No arrays are around them.
+func (l *leaf) matchAny(values []value) bool {
+	for i := range values {
+		if l.match(&values[i]) {
+			return true
+		}
+	}
+	return l.absent && len(values) == 0
 }
 
 // match reports whether one of the leaf's tests matches the value.
@@ -157,9 +199,9 @@ func merge(a, b []place) []place {
 }
 
 // forget drops the places in arrays that no leaf to come lies under, and then choices that have become the same.
-func (e Event) forget(choices [][]place, toCome []*leaf) [][]place {
+func (a *arrays) forget(choices [][]place, toCome []*leaf) [][]place {
 	needed := func(p place) bool {
-		return slices.ContainsFunc(toCome, func(l *leaf) bool { return strings.HasPrefix(l.path, e.arrays[p.array]) })
+		return slices.ContainsFunc(toCome, func(l *leaf) bool { return strings.HasPrefix(l.path, a.paths[p.array]) })
 	}
 	for i, chosen := range choices {
 		var kept []place // never in place: the places belong to the event's values

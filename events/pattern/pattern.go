@@ -18,6 +18,8 @@
 //   - A path is its field names joined with dots, so that {"a.b": 1} and {"a": {"b": 1}} are the same event.
 //   - Objects and empty arrays are not values: exists, which speaks of leaves, does not see them. null is a value.
 //
+// A Set holds the patterns of many rules, and finds those that an event matches.
+//
 // Check compares a pattern with the JSON Schema of the events that it is for, and finds what it asks in vain.
 //
 // The package depends on the standard library, a JSON tokenizer and an edit distance.
@@ -62,8 +64,8 @@ func Parse(data []byte) (*Pattern, error) {
 func (p *Pattern) String() string { return p.source }
 
 // Match reports whether the pattern matches an event, given as the whole event's JSON ({"source": …, "detail": …}).
-// The error is that of Decode. To match one event against several patterns, decode it once, with Decode or, knowing all of
-// the patterns, with Fields, and use MatchEvent.
+// The error is that of Decode. To match one event against several patterns, decode it once, with Decode, and use
+// MatchEvent; to match many events against the same patterns, make a Set of them.
 func (p *Pattern) Match(event []byte) (bool, error) {
 	e, err := Decode(event)
 	if err != nil {
@@ -75,7 +77,7 @@ func (p *Pattern) Match(event []byte) (bool, error) {
 // MatchEvent reports whether the pattern matches a decoded event.
 func (p *Pattern) MatchEvent(e Event) bool {
 	for _, c := range p.clauses {
-		if c.match(e) {
+		if c.match(func(i int) []value { return e.values[c[i].path] }, &e.arrays) {
 			return true
 		}
 	}

@@ -3,11 +3,10 @@ package pattern_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/penstock-dev/penstock/events/pattern"
 )
@@ -96,10 +95,10 @@ func TestGoldenCases(t *testing.T) {
 				} else if got != e.want {
 					t.Errorf("%s: pattern %s, event %s: match is %t, want %t", c.where, c.pattern, e.json, got, e.want)
 				}
-				if fields, err := pattern.FieldsOf(p).Decode([]byte(e.json)); err != nil {
-					t.Errorf("%s: fields of event %s: %v", c.where, e.json, err)
-				} else if got := p.MatchEvent(fields); got != e.want {
-					t.Errorf("%s: pattern %s, fields of event %s: match is %t, want %t", c.where, c.pattern, e.json, got, e.want)
+				if matched, err := pattern.NewSet(p).Match([]byte(e.json)); err != nil {
+					t.Errorf("%s: event %s, a set: %v", c.where, e.json, err)
+				} else if got := len(matched) == 1; got != e.want {
+					t.Errorf("%s: pattern %s, event %s: match in a set is %t, want %t", c.where, c.pattern, e.json, got, e.want)
 				}
 			}
 		})
@@ -110,16 +109,16 @@ func TestGoldenCases(t *testing.T) {
 func TestAnEventMustBeAJSONObject(t *testing.T) {
 	p := parse(t, `{"a": [1]}`)
 	for _, event := range []string{`[{"a": 1}]`, `"a"`, `null`, `{"a": 1} {}`, `{"a": 1`, `{"a": nothing}`, `{"b": [}`, ``} {
-		if _, err := pattern.FieldsOf(p).Decode([]byte(event)); err == nil {
-			t.Errorf("fields of event %s: no error", event)
+		if _, err := pattern.NewSet(p).Match([]byte(event)); err == nil {
+			t.Errorf("event %s: no error of a set", event)
 		}
 	}
 	for event, want := range map[string]string{
 		`[{"a": 1}]`:     "event: must be a JSON object",
 		`"a"`:            "event: must be a JSON object",
 		`null`:           "event: must be a JSON object",
-		`{"a": 1} {}`:    "event: something follows the JSON object",
-		`{"a": 1`:        "event: not JSON: unexpected EOF",
+		`{"a": 1} {}`:    "event: not JSON: invalid character '{' after top-level value",
+		`{"a": 1`:        "event: not JSON: unexpected end of JSON input",
 		`{"a": nothing}`: "event: not JSON: invalid character 'o' in literal null (expecting 'u')",
 	} {
 		if _, err := p.Match([]byte(event)); err == nil || err.Error() != want {
@@ -205,14 +204,11 @@ func FuzzMatch(f *testing.F) {
 		if other, err := again.Match([]byte(" " + event + "\n")); err != nil || other != got {
 			t.Fatalf("pattern %s, event %s: match is %t, then %t (error %v)", text, event, got, other, err)
 		}
-		if !jsontext.Value(event).IsValid() {
-			return // repeated names, or text that is not UTF-8: decoders differ in which they keep
-		}
-		// Of other patterns, Fields may decode more than this one needs.
-		for _, fields := range []*pattern.Fields{pattern.FieldsOf(p), pattern.FieldsOf(parse(t, subscriptionRule), p)} {
-			e, err := fields.Decode([]byte(event))
-			if err != nil || p.MatchEvent(e) != got {
-				t.Fatalf("pattern %s, fields of event %s: match is %t, want %t (error %v)", text, event, !got, got, err)
+		// Beside other patterns, a set reads more of the event than this one needs.
+		for _, set := range []*pattern.Set{pattern.NewSet(p), pattern.NewSet(parse(t, subscriptionRule), p)} {
+			matched, err := set.Match([]byte(event))
+			if err != nil || slices.Contains(matched, set.Len()-1) != got {
+				t.Fatalf("pattern %s, event %s: match in a set of %d is %t, want %t (error %v)", text, event, set.Len(), !got, got, err)
 			}
 		}
 	})
@@ -238,17 +234,6 @@ func BenchmarkDecode(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := pattern.Decode([]byte(withdrawal)); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-func BenchmarkDecodeFields(b *testing.B) {
-	fields := pattern.FieldsOf(parse(b, subscriptionRule))
-	b.SetBytes(int64(len(withdrawal)))
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := fields.Decode([]byte(withdrawal)); err != nil {
 			b.Fatal(err)
 		}
 	}

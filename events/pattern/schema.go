@@ -519,3 +519,21 @@ func (a scalar) and(b scalar) (scalar, bool) {
 func (v value) equal(other value) bool {
 	return v.kind == other.kind && (v.text == other.text || v.kind == isNumber && v.number == other.number)
 }
+
+// newValue is the leaf that a decoded JSON string, number, bool or nil is.
+func newValue(v any) value {
+	leaf := value{kind: isNull}
+	switch v := v.(type) {
+	case string:
+		leaf.kind, leaf.text = isString, v
+	case json.Number:
+		leaf.kind, leaf.text = isNumber, v.String()
+		leaf.number, leaf.inRange = parseNumber(leaf.text)
+	case bool:
+		leaf.kind = isFalse
+		if v {
+			leaf.kind = isTrue
+		}
+	}
+	return leaf
+}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"slices"
 	"time"
 
 	"github.com/penstock-dev/penstock/events/pattern"
@@ -315,10 +314,10 @@ func matchAny(texts []string) (func(record []byte) bool, error) {
 	if patterns == nil {
 		return nil, nil
 	}
-	fields := pattern.FieldsOf(patterns...)
+	set := pattern.NewSet(patterns...)
 	return func(record []byte) bool {
-		decoded, err := fields.Decode(record)
-		return err == nil && slices.ContainsFunc(patterns, func(p *pattern.Pattern) bool { return p.MatchEvent(decoded) })
+		matched, err := set.Match(record)
+		return err == nil && len(matched) > 0
 	}, nil
 }
 

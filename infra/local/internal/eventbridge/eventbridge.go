@@ -80,34 +80,54 @@ type Bus struct {
 // service's lock.
 type bus struct {
 	Bus
-	rules  map[string]*rule
-	fields *pattern.Fields // what the rules look at
+	rules   map[string]*rule
+	enabled *matcher
+}
+
+// matcher finds the rules that an event matches. It is immutable: a change of
+// the rules makes another.
+type matcher struct {
+	patterns *pattern.Set
+	rules    []*rule // of each pattern
 }
 
 func newBus(b Bus) *bus {
-	return &bus{Bus: b, rules: map[string]*rule{}, fields: pattern.FieldsOf()}
+	return &bus{Bus: b, rules: map[string]*rule{}, enabled: &matcher{patterns: pattern.NewSet()}}
 }
 
 // put adds a rule, or replaces the one of its name.
 func (b *bus) put(r *rule) {
 	b.rules[r.Name] = r
-	b.look()
+	b.index()
 }
 
 // remove takes a rule away.
 func (b *bus) remove(name string) {
 	delete(b.rules, name)
-	b.look()
+	b.index()
 }
 
-func (b *bus) look() {
+func (b *bus) index() {
+	m := &matcher{}
 	var patterns []*pattern.Pattern
-	for _, r := range b.rules {
-		if r.pattern != nil {
+	for _, name := range slices.Sorted(maps.Keys(b.rules)) {
+		if r := b.rules[name]; r.pattern != nil && !r.Disabled {
+			m.rules = append(m.rules, r)
 			patterns = append(patterns, r.pattern)
 		}
 	}
-	b.fields = pattern.FieldsOf(patterns...)
+	m.patterns = pattern.NewSet(patterns...)
+	b.enabled = m
+}
+
+// match returns the enabled rules that an event matches, by their names.
+func (m *matcher) match(event []byte) ([]*rule, error) {
+	places, err := m.patterns.Match(event)
+	var matched []*rule
+	for _, i := range places {
+		matched = append(matched, m.rules[i])
+	}
+	return matched, err
 }
 
 // Rule says which events of a bus go where, or when an event is made that does:

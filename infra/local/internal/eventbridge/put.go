@@ -134,8 +134,12 @@ func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
 	}
 	name := s.busName(entry.EventBusName)
 	s.mu.RLock()
-	defer s.mu.RUnlock()
 	b, ok := s.buses[name]
+	var rules *matcher
+	if ok {
+		rules = b.enabled
+	}
+	s.mu.RUnlock()
 	if !ok {
 		return nil, "", awswire.Errorf("ResourceNotFoundException", "Event bus %s does not exist.", name)
 	}
@@ -144,16 +148,13 @@ func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
 	if err != nil {
 		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
 	}
-	decoded, err := b.fields.Decode(body)
+	matched, err := rules.match(body)
 	if err != nil {
 		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
 	}
 	var out []delivery
 	text := string(body)
-	for _, r := range b.rules {
-		if r.Disabled || r.pattern == nil || !r.pattern.MatchEvent(decoded) {
-			continue
-		}
+	for _, r := range matched {
 		for _, t := range r.Targets {
 			out = append(out, delivery{r, t, QueueMessage{QueueARN: t.ARN, Body: text, RuleARN: r.arn}})
 		}
