@@ -145,13 +145,16 @@ func (l *Lambda) serveInvoke(r *http.Request) (*answer, error) {
 		return nil, err
 	}
 	payload, err := io.ReadAll(r.Body)
+	if more := (*http.MaxBytesError)(nil); errors.As(err, &more) {
+		return nil, tooLarge("Request must be smaller than %d bytes for the InvokeFunction operation", maxPayload)
+	}
 	if err != nil {
-		return nil, &awswire.Error{Code: "RequestTooLargeException", Status: http.StatusRequestEntityTooLarge, Message: "reading the payload: " + err.Error()}
+		return nil, awswire.Errorf("InvalidRequestContentException", "reading the payload: %v", err)
 	}
 	if len(payload) == 0 {
 		payload = []byte("{}")
 	}
-	if !jsontext.Value(payload).IsValid() {
+	if len(payload) <= maxPayload && !jsontext.Value(payload).IsValid() {
 		return nil, awswire.Errorf("InvalidRequestContentException", "Could not parse request body into json")
 	}
 	switch kind {

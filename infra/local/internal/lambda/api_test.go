@@ -106,8 +106,8 @@ func TestInvocationsThatCannotBeServedSayWhy(t *testing.T) {
 		{"ResourceNotFoundException", "function:missing", func(in *awslambda.InvokeInput) { in.FunctionName = aws.String("missing") }},
 		{"ResourceNotFoundException", "function:f:7", func(in *awslambda.InvokeInput) { in.Qualifier = aws.String("7") }},
 		{"InvalidRequestContentException", "Could not parse", func(in *awslambda.InvokeInput) { in.Payload = []byte(`{`) }},
-		{"RequestTooLargeException", "6291456", func(in *awslambda.InvokeInput) { in.Payload = fmt.Appendf(nil, "%q", strings.Repeat("x", maxPayload)) }},
-		{"RequestTooLargeException", "1048576", func(in *awslambda.InvokeInput) {
+		{"RequestEntityTooLargeException", "6291456", func(in *awslambda.InvokeInput) { in.Payload = fmt.Appendf(nil, "%q", strings.Repeat("x", maxPayload)) }},
+		{"RequestEntityTooLargeException", "1048576", func(in *awslambda.InvokeInput) {
 			in.InvocationType, in.Payload = types.InvocationTypeEvent, fmt.Appendf(nil, "%q", strings.Repeat("x", maxAsyncPayload))
 		}},
 		{"ResourceNotFoundException", "function:missing", func(in *awslambda.InvokeInput) {
@@ -134,7 +134,7 @@ func TestInvocationsThatCannotBeServedSayWhy(t *testing.T) {
 
 func TestTheSDKListsAndDescribesFunctions(t *testing.T) {
 	l, _ := withFunction(t, func(f *Function) {
-		f.Description, f.RoleARN, f.Environment = "does things", "arn:aws:iam::000000000000:role/r", map[string]string{"A": "b"}
+		f.Description, f.RoleARN, f.Environment = "does things", "arn:aws:iam::000000000000:role/r", map[string]string{"MODE": "b"}
 	})
 	for i := range 60 {
 		if err := l.CreateFunction(t.Context(), Function{Name: fmt.Sprintf("g%02d", i), Program: program}); err != nil {
@@ -147,7 +147,7 @@ func TestTheSDKListsAndDescribesFunctions(t *testing.T) {
 		t.Fatal(err)
 	}
 	if *got.FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:f" || got.Runtime != "provided.al2023" || *got.Timeout != 30 || *got.MemorySize != 128 ||
-		*got.Role != "arn:aws:iam::000000000000:role/r" || got.Environment.Variables["A"] != "b" || got.CodeSize == 0 || got.State != types.StateActive ||
+		*got.Role != "arn:aws:iam::000000000000:role/r" || got.Environment.Variables["MODE"] != "b" || got.CodeSize == 0 || got.State != types.StateActive ||
 		*got.LoggingConfig.LogGroup != "/aws/lambda/f" || *got.Description != "does things" {
 		t.Fatalf("got %+v", got)
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
@@ -43,8 +42,7 @@ func asyncKey(function string) store.Key { return store.NewKey("lambda.async").S
 // then given up, which the Logger is told. The errors are those of AWS's Invoke.
 func (l *Lambda) InvokeAsync(name string, payload []byte) (requestID string, err error) {
 	if len(payload) > maxAsyncPayload {
-		return "", &awswire.Error{Code: "RequestTooLargeException", Status: 413,
-			Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation (got %d)", maxAsyncPayload, len(payload))}
+		return "", tooLarge("%d byte payload is too large for the Event invocation type (limit %d bytes)", len(payload), maxAsyncPayload)
 	}
 	now := time.Now()
 	e := asyncEvent{RequestID: uuid.NewString(), Payload: payload, Accepted: now, Due: now}

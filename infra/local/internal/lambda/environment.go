@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"net"
@@ -12,9 +11,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/go-json-experiment/json"
-	"github.com/google/uuid"
 )
 
 // environment is an execution environment: a process of the function's
@@ -24,7 +20,7 @@ type environment struct {
 	process *process
 	server  *http.Server
 	output  *output
-	init    time.Duration // how long init took, until it was reported
+	init    time.Duration // how long Init took, until it was reported
 
 	ready     chan struct{}    // closed when the program first asks for an invocation
 	work      chan *invocation // taken by the program's request for the next one
@@ -34,7 +30,7 @@ type environment struct {
 
 	mu        sync.Mutex
 	current   *invocation // handed over and not yet answered
-	initError []byte      // what the program posted to init/error
+	initError *fault      // what the program posted to init/error
 
 	idleTimer *time.Timer // guarded by Lambda's mu
 }
@@ -44,6 +40,7 @@ type invocation struct {
 	id       string
 	payload  []byte
 	trace    string
+	spent    time.Duration // of the timeout, before an environment was ready
 	deadline time.Time
 	done     chan outcome // takes the program's answer; of size 1
 	wantTail bool         // the end of its log is asked for
@@ -53,82 +50,22 @@ type invocation struct {
 type outcome struct {
 	payload  []byte
 	failed   bool
-	timedOut bool
 	reusable bool // the environment can serve another invocation
 	tail     []byte
 }
 
-// start starts an environment and waits until it is ready. Without one it
-// returns the outcome of the invocation that it was started for.
-func (l *Lambda) start(ctx context.Context, f *function, requestID string, limit time.Duration) (*environment, outcome) {
-	env, err := l.launch(f)
-	if err != nil {
-		return nil, failure("Runtime.InvalidEntrypoint", requestID, err.Error())
-	}
-	began := time.Now()
-	timer := time.NewTimer(limit)
-	defer timer.Stop()
-	select {
-	case <-env.ready:
-		env.init = time.Since(began)
-		return env, outcome{}
-	case <-env.process.done:
-		env.mu.Lock()
-		defer env.mu.Unlock()
-		if env.initError != nil {
-			return nil, outcome{payload: env.initError, failed: true}
-		}
-		return nil, failure("Runtime.ExitError", requestID, env.process.reason())
-	case <-timer.C:
-		env.output.say("INIT_REPORT Init Duration: %.2f ms\tPhase: init\tStatus: timeout", ms(limit))
-		env.end()
-		out := failure("Sandbox.Timedout", requestID, timedOut(limit))
-		out.timedOut = true
-		return nil, out
-	case <-ctx.Done():
-		env.end()
-		return nil, failure("Sandbox.Failure", requestID, ctx.Err().Error())
-	}
-}
-
-// failure is the outcome of an invocation that the program did not answer, as
-// Lambda words it.
-func failure(errorType, requestID, message string) outcome {
-	payload, err := json.Marshal(struct {
-		ErrorType    string `json:"errorType"`
-		ErrorMessage string `json:"errorMessage"`
-	}{errorType, fmt.Sprintf("RequestId: %s Error: %s", requestID, message)})
-	if err != nil {
-		payload = []byte(`{"errorType":"` + errorType + `"}`) // text that is not UTF-8
-	}
-	return outcome{payload: payload, failed: true}
-}
-
-func timedOut(after time.Duration) string {
-	return fmt.Sprintf("Task timed out after %.2f seconds", after.Seconds())
-}
-
-func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// launch starts the program and its Runtime API.
-func (l *Lambda) launch(f *function) (*environment, error) {
+// launch starts the program and its Runtime API. With a fault there is neither,
+// but an environment all the same, which the log can speak of.
+func (l *Lambda) launch(f *function, output *output) (*environment, *fault) {
+	env := &environment{f: f, output: output, ready: make(chan struct{}), work: make(chan *invocation)}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		return nil, err
+		return env, &fault{kind: faultSandbox, message: err.Error()}
 	}
-	env := &environment{f: f, ready: make(chan struct{}), work: make(chan *invocation)}
-	id := uuid.New()
-	stream := time.Now().UTC().Format("2006/01/02") + "/[$LATEST]" + hex.EncodeToString(id[:])
-	if env.output, err = newOutput(l.cfg.Logs, f.LogGroup, stream); err != nil {
+	variables := l.variables(f, listener.Addr().String(), output.stream)
+	if env.process, err = l.spawner.start(l.ctx, f.Program, variables, output.writer); err != nil {
 		_ = listener.Close()
-		return nil, err
-	}
-	l.running.Go(env.output.read)
-	variables := l.variables(f, listener.Addr().String(), stream)
-	if env.process, err = l.spawner.start(l.ctx, f.Program, variables, env.output.writer); err != nil {
-		_ = listener.Close()
-		env.output.close()
-		return nil, err
+		return env, &fault{kind: faultEntrypoint, message: err.Error()}
 	}
 	env.server = &http.Server{Handler: env.runtimeAPI()}
 	l.running.Go(func() { _ = env.server.Serve(listener) })
@@ -136,11 +73,17 @@ func (l *Lambda) launch(f *function) (*environment, error) {
 		env.process.wait()
 		l.forget(env)
 		_ = env.server.Close()
-		env.serving.Lock() // what is to be said of the end has been said
-		defer env.serving.Unlock()
-		env.output.close()
 	})
 	return env, nil
+}
+
+// closeOutput waits for the environment's end, and closes its output when what
+// is to be said of that has been said.
+func (e *environment) closeOutput() {
+	<-e.process.done
+	e.serving.Lock()
+	defer e.serving.Unlock()
+	e.output.close()
 }
 
 // variables are the environment variables of a program: Lambda's own ("Working
@@ -181,26 +124,36 @@ func (l *Lambda) variables(f *function, runtimeAPI, stream string) []string {
 const runtimeName = "provided.al2023"
 
 // run hands an invocation to the program and waits for its end. seen is false
-// if the program had ended before it could get it.
-func (e *environment) run(ctx context.Context, inv *invocation) (o outcome, seen bool) {
+// if the program had ended before it could get it, unless the environment was
+// made for this invocation: then that is a failure as well.
+func (e *environment) run(ctx context.Context, inv *invocation, first bool) (o outcome, seen bool) {
 	e.serving.Lock()
 	defer e.serving.Unlock()
-	began := time.Now()
+	began := time.Now().Add(-inv.spent)
 	inv.deadline = began.Add(e.f.Timeout)
-	timer := time.NewTimer(e.f.Timeout)
+	timer := time.NewTimer(time.Until(inv.deadline))
 	defer timer.Stop()
+	handed := false
+	var bad *fault
 	select {
 	case e.work <- inv:
+		handed = true
 	case <-e.process.done:
-		return outcome{}, false
+		bad = exited(e.process)
 	case <-timer.C: // it did not come back for more
 		e.end()
-		return outcome{}, false
+		bad = timedOut(e.f.Timeout)
 	case <-ctx.Done():
 		e.end()
-		return failure("Sandbox.Failure", inv.id, ctx.Err().Error()), true
+		bad = &fault{kind: faultSandbox, message: ctx.Err().Error()}
 	}
-	status := ""
+	if !handed && !first && ctx.Err() == nil {
+		return outcome{}, false
+	}
+	if !handed {
+		e.output.sayStart(inv.id)
+		return e.conclude(inv, time.Since(began), outcome{}, bad), true
+	}
 	select {
 	case o = <-inv.done:
 		o.reusable = true
@@ -208,32 +161,40 @@ func (e *environment) run(ctx context.Context, inv *invocation) (o outcome, seen
 		select {
 		case o = <-inv.done: // it answered, and then it ended
 		default:
-			o = failure("Runtime.ExitError", inv.id, e.process.reason())
-			status = "\tStatus: error\tError Type: Runtime.ExitError"
-			e.output.say("RequestId: %s Error: %s", inv.id, e.process.reason())
-			e.output.say("Runtime.ExitError")
+			bad = exited(e.process)
 		}
 	case <-timer.C:
 		e.end()
-		o = failure("Sandbox.Timedout", inv.id, timedOut(e.f.Timeout))
-		status = "\tStatus: timeout"
-		e.output.say("%s %s %s", time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), inv.id, timedOut(e.f.Timeout))
+		bad = timedOut(e.f.Timeout)
 	case <-ctx.Done():
 		e.end()
-		o = failure("Sandbox.Failure", inv.id, ctx.Err().Error())
-		status = "\tStatus: error\tError Type: Sandbox.Failure"
+		bad = &fault{kind: faultSandbox, message: ctx.Err().Error()}
 	}
-	e.output.say("END RequestId: %s", inv.id)
-	last := e.report(inv, time.Since(began)) + status
-	if inv.wantTail {
-		o.tail = e.output.sayLast(inv.id, last)
-	} else {
-		e.output.say("%s", last)
-	}
-	return o, true
+	return e.conclude(inv, time.Since(began), o, bad), true
 }
 
-// report is the line that Lambda writes at the end of an invocation.
+// conclude writes the end of an invocation into the log, and returns its
+// outcome: o, or what the fault makes of it.
+func (e *environment) conclude(inv *invocation, took time.Duration, o outcome, bad *fault) outcome {
+	if bad != nil {
+		o = bad.outcome(inv.id)
+		for _, line := range bad.lines(inv.id) {
+			e.output.say("%s", line)
+		}
+	}
+	e.output.say("END RequestId: %s", inv.id)
+	report := e.report(inv, took) + bad.status()
+	if inv.wantTail {
+		o.tail = e.output.sayLast(inv.id, report)
+	} else {
+		e.output.say("%s", report)
+	}
+	return o
+}
+
+// report is the line that Lambda writes at the end of an invocation. Since
+// August 2025 Init is billed with the invocation that it was for ("AWS Lambda
+// standardizes billing for INIT Phase").
 func (e *environment) report(inv *invocation, took time.Duration) string {
 	line := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB",
 		inv.id, ms(took), math.Ceil(ms(took+e.init)), e.f.MemoryMB)
@@ -246,6 +207,8 @@ func (e *environment) report(inv *invocation, took time.Duration) string {
 	}
 	return line
 }
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // end kills the process and waits for its end.
 func (e *environment) end() {

@@ -2,7 +2,6 @@ package lambda
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,15 +18,9 @@ const (
 	maxResponse = maxPayload + 100
 )
 
-const (
-	// initTimeout is how long a program may take to ask for its first
-	// invocation ("Understanding the Lambda execution environment lifecycle",
-	// Init phase).
-	initTimeout = 10 * time.Second
-	// idleTimeout is how long an environment is kept for the next invocation.
-	// AWS does not say how long; some minutes are usual.
-	idleTimeout = 5 * time.Minute
-)
+// idleTimeout is how long an environment is kept for the next invocation.
+// AWS does not say how long; some minutes are usual.
+const idleTimeout = 5 * time.Minute
 
 // Result is what came of an invocation that took place.
 type Result struct {
@@ -59,8 +52,7 @@ func (l *Lambda) Invoke(ctx context.Context, name string, payload []byte) (*Resu
 
 func (l *Lambda) run(ctx context.Context, c invokeInput) (*Result, error) {
 	if len(c.payload) > maxPayload {
-		return nil, &awswire.Error{Code: "RequestTooLargeException", Status: 413,
-			Message: fmt.Sprintf("Request must be smaller than %d bytes for the InvokeFunction operation (got %d)", maxPayload, len(c.payload))}
+		return nil, tooLarge("Request must be smaller than %d bytes for the InvokeFunction operation", maxPayload)
 	}
 	f, err := l.begin(c.function)
 	if err != nil {
@@ -76,20 +68,20 @@ func (l *Lambda) run(ctx context.Context, c invokeInput) (*Result, error) {
 		}
 		// An environment that ended while it was idle has not seen the
 		// invocation: the next one gets it.
-		if result, seen := env.run(ctx, inv); seen {
+		if result, seen := env.run(ctx, inv, false); seen {
 			return l.finish(env, inv, result), nil
 		}
 	}
 
-	env, failed := l.start(ctx, f, inv.id, l.initTimeout)
-	if failed.timedOut && ctx.Err() == nil {
-		// As Lambda does: init is tried again within the function's timeout.
-		env, failed = l.start(ctx, f, inv.id, f.Timeout)
+	if !f.load.starts.Allow() {
+		return nil, throttled(reasonFunctionRate)
 	}
+	env, failed := l.start(ctx, f, inv)
 	if env == nil {
-		return &Result{RequestID: inv.id, Payload: failed.payload, FunctionError: unhandled}, nil
+		return &Result{RequestID: inv.id, Payload: failed.payload, FunctionError: unhandled, LogTail: failed.tail}, nil
 	}
-	result, _ := env.run(ctx, inv)
+	result, _ := env.run(ctx, inv, true)
+	l.running.Go(env.closeOutput)
 	return l.finish(env, inv, result), nil
 }
 
@@ -108,56 +100,12 @@ func (l *Lambda) finish(env *environment, inv *invocation, o outcome) *Result {
 // unhandled is the FunctionError of every failure of an OS-only runtime.
 const unhandled = "Unhandled"
 
-// begin counts an invocation against the limits of concurrency.
-func (l *Lambda) begin(name string) (*function, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	f, exists := l.functions[name]
-	if !exists {
-		return nil, notFound("Function not found: %s", l.functionARN(name))
-	}
-	if l.ctx.Err() != nil {
-		return nil, errClosed
-	}
-	if f.ReservedConcurrency != nil {
-		if *f.busy >= *f.ReservedConcurrency {
-			return nil, throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
-		}
-	} else {
-		if l.busy >= accountConcurrency-l.reserved {
-			return nil, throttled("ConcurrentInvocationLimitExceeded")
-		}
-		l.busy++
-	}
-	*f.busy++
-	l.running.Add(1)
-	return f, nil
-}
-
-func (l *Lambda) end(f *function) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	*f.busy--
-	if f.ReservedConcurrency == nil {
-		l.busy--
-	}
-	l.running.Done()
-}
-
 var errClosed = &awswire.Error{Code: "ServiceException", Status: 500, Message: "the local environment is shutting down"}
 
-func throttled(reason string) error {
-	return &awswire.Error{Code: codeThrottled, Status: 429, Message: "Rate Exceeded.",
-		Fields: map[string]any{"Reason": reason, "Type": "User"}}
-}
-
-const codeThrottled = "TooManyRequestsException"
-
-// isThrottle tells whether an error of Invoke means that no concurrency was
-// left.
-func isThrottle(err error) bool {
-	var e *awswire.Error
-	return errors.As(err, &e) && e.Code == codeThrottled
+// tooLarge is the error for a payload above a limit. The API reference calls it
+// RequestTooLargeException; what the service sends is this.
+func tooLarge(format string, args ...any) error {
+	return &awswire.Error{Code: "RequestEntityTooLargeException", Status: 413, Message: fmt.Sprintf(format, args...)}
 }
 
 // takeIdle returns the function's environment that was used last, nil if none

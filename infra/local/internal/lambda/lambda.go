@@ -21,6 +21,7 @@ package lambda
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -79,8 +80,8 @@ type Lambda struct {
 	mappings  map[string]*mapping // by UUID
 	// permissions are the functions' resource policies, by the statement's id.
 	permissions map[string]*policy.Policy
-	reserved    int // the sum of reserved concurrencies
-	busy        int // running invocations of functions that reserve none
+	reserved    int   // the sum of reserved concurrencies
+	unreserved  *load // of the functions that reserve none
 
 	trimming sync.Mutex // one trim at a time
 }
@@ -96,6 +97,7 @@ func New(cfg Config) *Lambda {
 		mappings:    map[string]*mapping{},
 		permissions: map[string]*policy.Policy{},
 	}
+	l.unreserved = newLoad(accountConcurrency)
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.invoke, l.invokeAs = l.Invoke, l.run
 	return l
@@ -120,13 +122,19 @@ const (
 	maxTimeout      = 15 * time.Minute
 	defaultMemoryMB = 128
 	maxMemoryMB     = 10_240
-	maxEnvironment  = 4 << 10 // bytes, of all variables
+	maxEnvironment  = 4 << 10 // bytes of all variables, as a JSON object
 
 	// accountConcurrency is how many invocations may run at once; so many of
 	// them cannot be reserved for single functions ("Configuring reserved
 	// concurrency for a function").
 	accountConcurrency = 1_000
 	unreservable       = 100
+
+	// So many more environments a function may have within 10 seconds ("Lambda
+	// scaling behavior"), and so many invocations may begin in a second for
+	// each that may run at once ("Understanding Lambda function scaling").
+	startsIn10Seconds = 1_000
+	requestsASecond   = 10
 )
 
 // Credentials are what a program signs its calls with: those of its role.
@@ -160,12 +168,15 @@ type function struct {
 	modified time.Time
 	code     func() (code, error)
 
-	busy    *int           // running invocations, those of earlier versions included
+	load    *load          // that of earlier versions included
 	idle    []*environment // the latest used last
 	retired bool           // another version has taken its place, or none
 }
 
-var functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,64}$`)
+var (
+	functionName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,64}$`)
+	variableName = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9_]+$`) // "Environment"
+)
 
 // reservedVariables cannot be set by a function's configuration ("Working with
 // Lambda environment variables", reserved environment variables).
@@ -220,21 +231,38 @@ func (f *Function) check() error {
 	if f.MemoryMB < defaultMemoryMB || f.MemoryMB > maxMemoryMB {
 		return invalid("function %q: %d MB of memory: %d to %d", f.Name, f.MemoryMB, defaultMemoryMB, maxMemoryMB)
 	}
-	size := 0
-	for name, value := range f.Environment {
-		size += len(name) + len(value)
-		if slices.Contains(reservedVariables, name) {
-			return invalid("function %q: Lambda was unable to configure your environment variables because the environment variables you have provided contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", f.Name, name)
-		}
-		if strings.ContainsAny(name, "=\x00") || name == "" || strings.Contains(value, "\x00") {
-			return invalid("function %q: environment variable %q cannot be passed to a program", f.Name, name)
-		}
-	}
-	if size > maxEnvironment {
-		return invalid("function %q: Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit (%d bytes)", f.Name, size)
+	if err := f.checkEnvironment(); err != nil {
+		return err
 	}
 	if info, err := os.Stat(f.Program); err != nil || !info.Mode().IsRegular() {
 		return fmt.Errorf("lambda: function %q: its program %s is not a file: build it first", f.Name, f.Program)
+	}
+	return nil
+}
+
+// checkEnvironment checks the variables. Its errors name them, but tell no
+// value.
+func (f *Function) checkEnvironment() error {
+	const unable = "function %q: Lambda was unable to configure your environment variables because the environment variables you have provided "
+	for _, name := range slices.Sorted(maps.Keys(f.Environment)) {
+		switch {
+		case slices.Contains(reservedVariables, name):
+			return invalid(unable+"contains reserved keys that are currently not supported for modification. Reserved keys used in this request: %s", f.Name, name)
+		case !variableName.MatchString(name):
+			return invalid("function %q: environment variable %q: want a letter, then letters, digits and _", f.Name, name)
+		case strings.Contains(f.Environment[name], "\x00"):
+			return invalid("function %q: environment variable %q cannot be passed to a program: it has a zero byte", f.Name, name)
+		}
+	}
+	if len(f.Environment) == 0 {
+		return nil
+	}
+	text, err := json.Marshal(f.Environment)
+	if err != nil {
+		return invalid("function %q: its environment variables: %v", f.Name, err)
+	}
+	if len(text) > maxEnvironment {
+		return invalid(unable+"exceeded the 4KB limit (%d bytes as JSON)", f.Name, len(text))
 	}
 	return nil
 }

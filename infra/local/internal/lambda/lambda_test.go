@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
@@ -49,12 +50,23 @@ func TestMain(m *testing.M) {
 type logBook struct {
 	mu    sync.Mutex
 	lines []string
+	names map[string]bool // of the streams
 }
 
 func (b *logBook) Append(group, stream, line string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.lines = append(b.lines, line)
+	if b.names == nil {
+		b.names = map[string]bool{}
+	}
+	b.names[stream] = true
+}
+
+func (b *logBook) streams() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.names)
 }
 
 // text is all that was printed; request ids, times and numbers of REPORT are
@@ -281,7 +293,18 @@ func TestFailuresAreWordedAsOnLambda(t *testing.T) {
 		{
 			name: "an exit in init", event: request{Do: "echo"}, edit: func(f *Function) { f.Environment = map[string]string{"INIT": "exit"} },
 			errorType: "Runtime.ExitError", message: "RequestId: ID Error: Runtime exited with error: exit status 4",
-			logged: "cannot start\n",
+			logged: "cannot start\nINIT_REPORT Init Duration: N ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError\n" +
+				"cannot start\nINIT_REPORT Init Duration: N ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError\n" +
+				"START RequestId: ID Version: $LATEST\n" +
+				"RequestId: ID Error: Runtime exited with error: exit status 4\nRuntime.ExitError\n" +
+				"END RequestId: ID\n" +
+				"REPORT RequestId: ID\tDuration: N ms\tBilled Duration: N ms\tMemory Size: N MB\tMax Memory Used: N MB\tStatus: error\tError Type: Runtime.ExitError\n",
+		},
+		{
+			name: "an Init that reports an error", event: request{Do: "echo"}, edit: func(f *Function) { f.Environment = map[string]string{"INIT": "report"} },
+			errorType: "Config.Missing", message: "no configuration",
+			logged: "INIT_REPORT Init Duration: N ms\tPhase: invoke\tStatus: error\tError Type: Config.Missing\n" +
+				"START RequestId: ID Version: $LATEST\nEND RequestId: ID\n",
 		},
 		{
 			name: "too large an answer", event: request{Do: "large", N: maxResponse},
@@ -307,6 +330,25 @@ func TestFailuresAreWordedAsOnLambda(t *testing.T) {
 				t.Errorf("logged:\n%s\nwant:\n%s", text, c.logged)
 			}
 		})
+	}
+}
+
+func TestAProgramThatEndsBetweenInitAndItsFirstInvocationFailsIt(t *testing.T) {
+	l, logs := withFunction(t, nil)
+	inv := &invocation{id: "ID", done: make(chan outcome, 1)}
+	env, _ := l.start(t.Context(), l.functions["f"], inv)
+	env.end()
+	o, seen := env.run(t.Context(), inv, true)
+	l.running.Go(env.closeOutput)
+	if !seen || !o.failed || o.reusable || !strings.Contains(string(o.payload), "Runtime.ExitError") {
+		t.Fatalf("seen %v, %+v", seen, o)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "START RequestId: ID Version: $LATEST\nRequestId: ID Error: Runtime exited with error: signal: killed\nRuntime.ExitError\nEND RequestId: ID\nREPORT"
+	if got := logs.text(); !strings.HasPrefix(got, want) {
+		t.Fatalf("logged:\n%s", got)
 	}
 }
 
@@ -371,19 +413,37 @@ func TestAnInitThatTimesOutIsTriedAgainWithinTheFunctionsTimeout(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if !strings.HasPrefix(logs.text(), "INIT_REPORT Init Duration: N ms\tPhase: init\tStatus: timeout\nSTART") {
-		t.Fatalf("logged:\n%s", logs.text())
+	want := "INIT_REPORT Init Duration: N ms\tPhase: init\tStatus: timeout\n" +
+		"START RequestId: ID Version: $LATEST\nEND RequestId: ID\n" +
+		"REPORT RequestId: ID\tDuration: N ms\tBilled Duration: N ms\tMemory Size: N MB\tMax Memory Used: N MB\n" // without Init Duration
+	if got := logs.text(); got != want {
+		t.Fatalf("logged:\n%s\nwant:\n%s", got, want)
+	}
+	if n := logs.streams(); n != 1 {
+		t.Fatalf("in %d log streams", n)
 	}
 }
 
 func TestAnInitThatNeverEndsFailsTheInvocation(t *testing.T) {
-	l, _ := withFunction(t, func(f *Function) {
+	l, logs := withFunction(t, func(f *Function) {
 		f.Environment = map[string]string{"INIT": "hang"}
 		f.Timeout = time.Second
 	})
 	l.initTimeout = 100 * time.Millisecond
 	if result := invoke(t, l, request{Do: "echo"}); !strings.Contains(string(result.Payload), "Task timed out after 1.00 seconds") {
 		t.Fatalf("got %s", result.Payload)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	want := "INIT_REPORT Init Duration: N ms\tPhase: init\tStatus: timeout\n" +
+		"INIT_REPORT Init Duration: N ms\tPhase: invoke\tStatus: timeout\n" +
+		"START RequestId: ID Version: $LATEST\n" +
+		"TIME ID Task timed out after 1.00 seconds\n" +
+		"END RequestId: ID\n" +
+		"REPORT RequestId: ID\tDuration: N ms\tBilled Duration: N ms\tMemory Size: N MB\tMax Memory Used: N MB\tStatus: timeout\n"
+	if got := logs.text(); got != want {
+		t.Fatalf("logged:\n%s\nwant:\n%s", got, want)
 	}
 }
 
@@ -409,7 +469,7 @@ func TestPayloadsAboveTheLimitAreRefused(t *testing.T) {
 	}
 	_, err := l.Invoke(t.Context(), "f", event(maxPayload+1))
 	var e *awswire.Error
-	if !errors.As(err, &e) || e.Code != "RequestTooLargeException" || e.Status != 413 {
+	if !errors.As(err, &e) || e.Code != "RequestEntityTooLargeException" || e.Status != 413 {
 		t.Fatalf("above 6 MB: %v", err)
 	}
 }
@@ -446,11 +506,59 @@ func TestConcurrencyIsTheAccountsLessWhatIsReserved(t *testing.T) {
 	if err := reserve("h", 2); err == nil || !strings.Contains(err.Error(), "below its minimum value of [100]") {
 		t.Fatalf("reserving 901 of 1,000: %v", err)
 	}
-	l.busy = 101 // as if so many invocations of f were running
+	l.unreserved.busy = 101 // as if so many invocations of f were running
 	if _, err := l.Invoke(t.Context(), "f", nil); !isThrottle(err) {
 		t.Fatalf("got %v", err)
 	}
-	l.busy = 0
+	l.unreserved.busy = 0
+}
+
+func TestAFunctionBeginsTenInvocationsASecondForEachThatMayRunAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		two := 2
+		l, _ := withFunction(t, func(f *Function) { f.ReservedConcurrency = &two })
+		begun := func() (n int) {
+			for range 1000 {
+				f, err := l.begin("f")
+				if err != nil {
+					if e := (*awswire.Error)(nil); !errors.As(err, &e) || e.Fields["Reason"] != "ReservedFunctionInvocationRateLimitExceeded" {
+						t.Fatal(err)
+					}
+					break
+				}
+				n++
+				l.end(f)
+			}
+			return n
+		}
+		if n := begun(); n != 20 {
+			t.Errorf("%d invocations began at first, want 20", n)
+		}
+		time.Sleep(time.Second)
+		if n := begun(); n != 20 {
+			t.Errorf("%d invocations began in the next second, want 20", n)
+		}
+		one := 1
+		if err := l.EnsureFunction(t.Context(), Function{Name: "f", Program: program, ReservedConcurrency: &one}); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		if n := begun(); n != 10 {
+			t.Errorf("%d invocations began when it reserved one, want 10", n)
+		}
+	})
+}
+
+func TestAFunctionHasUpToAThousandMoreEnvironmentsInTenSeconds(t *testing.T) {
+	l, _ := withFunction(t, nil)
+	if !l.functions["f"].load.starts.AllowN(time.Now(), 1000) { // as if it had crashed so often
+		t.Fatal("a thousand at once are too many")
+	}
+	l.functions["f"].load.starts.SetLimit(0) // no time passes
+	_, err := l.Invoke(t.Context(), "f", []byte("{}"))
+	if e := (*awswire.Error)(nil); !errors.As(err, &e) || e.Fields["Reason"] != "FunctionInvocationRateLimitExceeded" {
+		t.Fatalf("got %v", err)
+	}
 }
 
 func TestFunctionsThatAWSWouldRefuseAreRefused(t *testing.T) {
@@ -462,14 +570,21 @@ func TestFunctionsThatAWSWouldRefuseAreRefused(t *testing.T) {
 		"16m":                 func(f *Function) { f.Timeout = 16 * time.Minute },
 		"64 MB":               func(f *Function) { f.MemoryMB = 64 },
 		"AWS_REGION":          func(f *Function) { f.Environment = map[string]string{"AWS_REGION": "x"} },
-		"4KB":                 func(f *Function) { f.Environment = map[string]string{"X": strings.Repeat("x", 4096)} },
-		"build it first":      func(f *Function) { f.Program = "/nowhere" },
+		"4KB limit (4097 bytes": func(f *Function) {
+			f.Environment = map[string]string{"XY": strings.Repeat("x", 4097-len(`{"XY":""}`))}
+		},
+		`"9X"`:           func(f *Function) { f.Environment = map[string]string{"9X": ""} },
+		"build it first": func(f *Function) { f.Program = "/nowhere" },
 	} {
 		f := Function{Name: "g", Program: program}
 		edit(&f)
 		if err := l.CreateFunction(t.Context(), f); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want an error that says %q", err, want)
 		}
+	}
+	largest := Function{Name: "g", Program: program, Environment: map[string]string{"XY": strings.Repeat("x", 4096-len(`{"XY":""}`))}}
+	if err := l.CreateFunction(t.Context(), largest); err != nil {
+		t.Errorf("4 KB of variables: %v", err)
 	}
 	if _, err := l.Invoke(t.Context(), "missing", nil); err == nil || !strings.Contains(err.Error(), "function:missing") {
 		t.Errorf("invoking what does not exist: %v", err)

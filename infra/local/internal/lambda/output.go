@@ -53,6 +53,11 @@ func (o *output) say(format string, args ...any) {
 	}
 }
 
+// sayStart says that an invocation begins.
+func (o *output) sayStart(requestID string) {
+	o.say("START RequestId: %s Version: $LATEST", requestID)
+}
+
 // sayLast says the last line of an invocation, waits until everything up to it
 // was read, and returns the end of the invocation's log.
 func (o *output) sayLast(requestID, line string) []byte {

@@ -14,6 +14,9 @@ func processAttributes() *syscall.SysProcAttr {
 // peakMemoryMB is the most memory that the program has had so far; 0 if it is
 // not known.
 func (p *process) peakMemoryMB() int {
+	if p == nil { // it could not be started
+		return 0
+	}
 	select {
 	case <-p.done:
 		if usage, ok := p.cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -31,7 +32,7 @@ func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 		e.mu.Lock()
 		e.current = inv
 		e.mu.Unlock()
-		e.output.say("START RequestId: %s Version: $LATEST", inv.id)
+		e.output.sayStart(inv.id)
 		h := w.Header()
 		h.Set("Content-Type", "application/json")
 		h.Set("Content-Length", strconv.Itoa(len(inv.payload)))
@@ -68,9 +69,8 @@ func (e *environment) serveResponse(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &tooLarge):
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
 			fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse))
-		out := failure("Function.ResponseSizeTooLarge", inv.id,
-			fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxResponse))
-		inv.done <- out
+		inv.done <- (&fault{kind: "Function.ResponseSizeTooLarge",
+			message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxResponse)}).outcome(inv.id)
 	case err != nil: // the program ended meanwhile; its end is the outcome
 		refuse(w, http.StatusBadRequest, "InvalidRequest", err.Error())
 	case r.Trailer.Get("Lambda-Runtime-Function-Error-Type") != "":
@@ -105,7 +105,7 @@ func (e *environment) serveInitError(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	e.mu.Lock()
-	e.initError = body
+	e.initError = &fault{kind: cmp.Or(r.Header.Get("Lambda-Runtime-Function-Error-Type"), "Runtime.Unknown"), payload: body}
 	e.mu.Unlock()
 	accept(w)
 }

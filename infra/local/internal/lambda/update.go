@@ -79,11 +79,12 @@ func (l *Lambda) put(f Function, replace bool) error {
 		return invalid("Specified ReservedConcurrentExecutions for function %s decreases account's UnreservedConcurrentExecution below its minimum value of [%d] (got %d, and %d are reserved already)", f.Name, unreservable, *n, reserved)
 	}
 	version := &function{
-		Function: f, arn: l.functionARN(f.Name), modified: time.Now(), busy: new(int),
+		Function: f, arn: l.functionARN(f.Name), modified: time.Now(), load: newLoad(f.reserves()),
 		code: sync.OnceValues(func() (code, error) { return readCode(f.Program) }),
 	}
 	if old != nil {
-		version.busy = old.busy
+		version.load = old.load
+		version.load.resize(f.reserves())
 		old.retire()
 	}
 	l.reserved = reserved + version.reserves()
@@ -94,7 +95,7 @@ func (l *Lambda) put(f Function, replace bool) error {
 	return nil
 }
 
-func (f *function) reserves() int {
+func (f *Function) reserves() int {
 	if f.ReservedConcurrency == nil {
 		return 0
 	}

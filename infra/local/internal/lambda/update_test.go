@@ -56,7 +56,7 @@ func TestAnInvocationUnderWayFinishesWithTheOldProgramAndTheNextGetsTheNew(t *te
 func (f *function) busyNow(l *Lambda) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return *f.busy
+	return f.load.busy
 }
 
 func TestIdleEnvironmentsOfTheOldProgramEndAtOnceAndBusyOnesWhenTheyAreDone(t *testing.T) {

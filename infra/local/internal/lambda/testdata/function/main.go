@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"strings"
@@ -31,6 +32,9 @@ func main() {
 	case "exit":
 		fmt.Println("cannot start")
 		os.Exit(4)
+	case "report":
+		reportInit("Config.Missing", `{"errorType":"Config.Missing","errorMessage":"no configuration"}`)
+		os.Exit(1)
 	case "hang":
 		forever()
 	case "hang once":
@@ -42,6 +46,20 @@ func main() {
 		}
 	}
 	lambda.Start(handle)
+}
+
+// reportInit posts an error of Init.
+func reportInit(kind, body string) {
+	request, err := http.NewRequest(http.MethodPost, "http://"+os.Getenv("AWS_LAMBDA_RUNTIME_API")+"/2018-06-01/runtime/init/error", strings.NewReader(body))
+	if err != nil {
+		panic(err)
+	}
+	request.Header.Set("Lambda-Runtime-Function-Error-Type", kind)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		panic(err)
+	}
+	_ = response.Body.Close()
 }
 
 func forever() {
