@@ -9,14 +9,15 @@
 //		"PutEvents": awswire.Op(api.putEvents),
 //	})
 //
-// Three protocols are spoken: AWS JSON (the operation in X-Amz-Target), the
+// Four protocols are spoken: AWS JSON (the operation in X-Amz-Target), the
 // older query protocol (the operation in the form field Action; [Mux.Query]),
-// and plain HTTP paths for Lambda ([Mux.Path]). An operation that no service
+// the newer CBOR ([Mux.CBOR]), and plain HTTP paths for Lambda ([Mux.Path]). An operation that no service
 // registered, and a parameter that an operation does not have, are answered
 // with an error that names it.
 package awswire
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
@@ -235,6 +236,13 @@ func (m *Mux) internal(operation string, err error) *Error {
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body := http.MaxBytesReader(w, r.Body, maxBody)
+	if r.Header.Get("Content-Encoding") == "gzip" { // as the SDKs send many metrics
+		unzipped, err := gzip.NewReader(body)
+		if err != nil {
+			return nil, err
+		}
+		return io.ReadAll(http.MaxBytesReader(w, unzipped, maxBody))
+	}
 	if n := r.ContentLength; n >= 0 && n <= maxBody {
 		buf := make([]byte, n)
 		_, err := io.ReadFull(body, buf)

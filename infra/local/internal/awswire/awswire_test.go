@@ -28,6 +28,10 @@ type echo struct {
 		Tags map[string]string `json:",omitzero"`
 	} `json:",omitzero"`
 	Nested struct{ Names []string } `json:",omitzero"`
+	Limit  float64                  `json:",omitzero"`
+	On     bool                     `json:",omitzero"`
+	At     float64                  `json:",omitzero"`
+	Hours  []float64                `json:",omitzero"`
 }
 
 func testMux() *Mux {
@@ -44,7 +48,7 @@ func testMux() *Mux {
 		}),
 	})
 	m.Query("old", QueryService{
-		Namespace: "urn:old", Numbers: []string{"Count"},
+		Namespace: "urn:old", Numbers: []string{"Count"}, Floats: []string{"Limit"}, Booleans: []string{"On"}, Times: []string{"At", "Hours"},
 		Lists: []List{{JSON: "Tags", Wire: "Tag", Key: "Key", Value: "Value"}, {JSON: "Lines", Wire: "Line"}, {JSON: "Entries", Wire: "{action}Entry"}},
 		Operations: Operations{
 			"Greet": Op(func(_ context.Context, in *struct{ Name string }) (*out, error) {
@@ -56,6 +60,10 @@ func testMux() *Mux {
 			}),
 		},
 	})
+	m.CBOR("New", Operations{
+		"Echo": Op(func(_ context.Context, in *echo) (*echo, error) { return in, nil }),
+		"Fail": Op(func(context.Context, *echo) (*echo, error) { return nil, &Error{Code: "NewName", Message: "no"} }),
+	}, "At", "Hours")
 	m.Path("GET /things/{id}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, r.PathValue("id"))
 	}))
@@ -98,6 +106,11 @@ func TestEachProtocolFindsItsOperationAndItsErrors(t *testing.T) {
 		{"query, not a number", "POST", "/", `Action=Echo&Count=x`, form, 400, `Value x for parameter Count is invalid`},
 		{"query map", "POST", "/", `Action=Echo&Tag.1.Key=a&Tag.1.Value=x&Tag.2.Key=b&Tag.2.Value=y`, form, 200,
 			`<Tag><Key>a</Key><Value>x</Value></Tag><Tag><Key>b</Key><Value>y</Value></Tag>`},
+		{"query, other kinds of value", "POST", "/", `Action=Echo&Limit=-0.5&On=true&At=2026-11-21T15:00:00.250Z&Hours.member.1=2026-11-21T16:00:00Z`, form, 200,
+			`<Limit>-0.5</Limit><On>true</On><At>2026-11-21T15:00:00.250Z</At><Hours><member>2026-11-21T16:00:00.000Z</member></Hours>`},
+		{"query, not a float", "POST", "/", `Action=Echo&Limit=x`, form, 400, `Value x for parameter Limit is invalid. Reason: Must be a number`},
+		{"query, not a boolean", "POST", "/", `Action=Echo&On=maybe`, form, 400, `Must be true or false`},
+		{"query, not a time", "POST", "/", `Action=Echo&At=noon`, form, 400, `Must be a time like`},
 		{"query list", "POST", "/", `Action=Echo&Line.2=y&Line.1=x`, form, 200, `<Line>x</Line><Line>y</Line>`},
 		{"query, a lone element", "POST", "/", `Action=Echo&Line=x`, form, 200, `<EchoResult><Line>x</Line></EchoResult>`},
 		{"query, entries", "POST", "/", `Action=Echo&EchoEntry.1.Id=e&EchoEntry.1.Tag.1.Key=a&EchoEntry.1.Tag.1.Value=x`, form, 200,

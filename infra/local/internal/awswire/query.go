@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"encoding/xml"
+	"math"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -25,8 +27,12 @@ import (
 type QueryService struct {
 	Namespace  string // of the XML answers
 	Operations Operations
-	// Numbers are the parameters that are numbers in JSON.
-	Numbers []string
+	// Numbers are the parameters that are whole numbers in JSON, Floats those
+	// that are any numbers, and Booleans those that are true or false.
+	Numbers, Floats, Booleans []string
+	// Times are the members, of parameters and answers, that are points in time:
+	// seconds since 1970 in JSON, ISO 8601 on the wire.
+	Times []string
 	// Lists are the lists and maps that are written element by element, each
 	// under the list's own name. Any other list is written the protocol's
 	// default way: its elements are all called "member".
@@ -172,19 +178,41 @@ func (s *QueryService) object(action string, n node) (map[string]any, error) {
 func (s *QueryService) value(action, name string, value any) (any, error) {
 	switch v := value.(type) {
 	case string:
-		if !slices.Contains(s.Numbers, name) {
-			return v, nil
-		}
-		n, err := strconv.Atoi(v)
-		if err != nil {
-			return nil, Errorf("InvalidParameterValue", "Value %s for parameter %s is invalid. Reason: Must be an integer", v, name)
-		}
-		return n, nil
+		return s.scalar(name, v)
 	case node:
 		if list, ok := v["member"].(node); ok && len(v) == 1 {
 			return s.flat(action, List{Wire: name + ".member"}, list)
 		}
 		return s.object(action, v)
+	}
+	return value, nil
+}
+
+// scalar is the JSON value of a parameter that is a text on the wire.
+func (s *QueryService) scalar(name, text string) (any, error) {
+	var value any
+	var err error
+	var want string
+	switch name = strings.TrimSuffix(name, ".member"); {
+	case slices.Contains(s.Numbers, name):
+		want = "an integer"
+		value, err = strconv.Atoi(text)
+	case slices.Contains(s.Floats, name):
+		want = "a number"
+		value, err = strconv.ParseFloat(text, 64)
+	case slices.Contains(s.Booleans, name):
+		want = "true or false"
+		value, err = strconv.ParseBool(text)
+	case slices.Contains(s.Times, name):
+		want = "a time like 2026-01-02T15:04:05Z"
+		var at time.Time
+		at, err = time.Parse(time.RFC3339, text)
+		value = float64(at.UnixMilli()) / 1000
+	default:
+		return text, nil
+	}
+	if err != nil {
+		return nil, Errorf("InvalidParameterValue", "Value %s for parameter %s is invalid. Reason: Must be %s", text, name, want)
 	}
 	return value, nil
 }
@@ -281,21 +309,22 @@ func (w *xmlWriter) members(d *jsontext.Decoder) error {
 		if l, ok := w.service.list(w.action, func(l List) bool { return l.JSON == name }); ok && d.PeekKind() != 'n' {
 			return each(d, func(key string) error {
 				if l.Key == "" {
-					return w.value(d, l.Wire)
+					return w.value(d, l.JSON, l.Wire)
 				}
 				w.open(l.Wire, "")
 				w.text(l.Key, key)
-				err := w.value(d, l.Value)
+				err := w.value(d, l.Value, l.Value)
 				w.close(l.Wire)
 				return err
 			})
 		}
-		return w.value(d, name)
+		return w.value(d, name, name)
 	})
 }
 
-// value writes the value that comes next as an element; null is left out.
-func (w *xmlWriter) value(d *jsontext.Decoder, name string) error {
+// value writes the value that comes next as an element; null is left out. of is
+// the member that it is, or is an element of.
+func (w *xmlWriter) value(d *jsontext.Decoder, of, name string) error {
 	switch d.PeekKind() {
 	case 'n':
 		return d.SkipValue()
@@ -306,7 +335,7 @@ func (w *xmlWriter) value(d *jsontext.Decoder, name string) error {
 		return err
 	case '[':
 		w.open(name, "")
-		err := each(d, func(string) error { return w.value(d, "member") })
+		err := each(d, func(string) error { return w.value(d, name, "member") })
 		w.close(name)
 		return err
 	}
@@ -314,6 +343,14 @@ func (w *xmlWriter) value(d *jsontext.Decoder, name string) error {
 	if err != nil {
 		return err
 	}
-	w.text(name, token.String())
+	text := token.String()
+	if token.Kind() == '0' && slices.Contains(w.service.Times, of) {
+		seconds, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return err
+		}
+		text = time.UnixMilli(int64(math.Round(seconds * 1000))).UTC().Format("2006-01-02T15:04:05.000Z")
+	}
+	w.text(name, text)
 	return nil
 }
