@@ -408,6 +408,7 @@ func (s *Service) sendAll(ctx context.Context, q *queue, messages []outgoing) ([
 		return nil, err
 	}
 	admit(admitted)
+	countSent(admitted)
 	return results, nil
 }
 

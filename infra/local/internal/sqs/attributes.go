@@ -93,6 +93,7 @@ type counts struct {
 // described returns every attribute of the queue, as GetQueueAttributes gives
 // them.
 func (q *queue) described() Attributes {
+	q.touch(time.Now())
 	saved := q.config()
 	c := q.counts()
 	out := Attributes{

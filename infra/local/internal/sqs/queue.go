@@ -29,6 +29,8 @@ type queue struct {
 	service *Service
 	name    string
 	nextSeq atomic.Uint64
+	figures figures
+	used    atomic.Int64 // when, in seconds since 1970
 
 	mu       sync.Mutex
 	saved    savedQueue
@@ -49,7 +51,11 @@ type entry struct {
 	firstReceived time.Time
 	lastReceived  time.Time
 	receives      int
-	state         state
+	// Of a message that redrive brought: when, and how often it had been received.
+	// Of any other, enteredAt is sentAt.
+	enteredAt      time.Time
+	receivesBefore int
+	state          state
 }
 
 type state uint8
@@ -62,7 +68,8 @@ const (
 
 func newQueue(s *Service, saved savedQueue, settings settings) *queue {
 	q := &queue{service: s, name: saved.Name, saved: saved, settings: settings,
-		messages: map[uint64]*entry{}, arrived: make(chan struct{})}
+		messages: map[uint64]*entry{}, arrived: make(chan struct{}), figures: newFigures(s.config.Metrics, saved.Name)}
+	q.touch(time.Now())
 	// Numbers begin behind those of any queue of this name before, so that a
 	// receipt handle never comes to stand for another message.
 	q.nextSeq.Store(uint64(time.Now().UnixMicro()))
@@ -182,6 +189,7 @@ type sending struct {
 	queue *queue
 	seq   uint64
 	state *entry
+	bytes int // the message's size
 }
 
 // prepare adds a message to a batch. It is in the queue once the batch is
@@ -192,7 +200,7 @@ func (q *queue) prepare(b *store.Batch, m *Message, delay time.Duration) (sendin
 		return sending{}, err
 	}
 	seq := q.nextSeq.Add(1) - 1
-	s := sending{q, seq, &entry{sentAt: m.SentAt, visibleAt: time.Now().Add(delay)}}
+	s := sending{q, seq, &entry{sentAt: m.SentAt, enteredAt: m.SentAt, visibleAt: time.Now().Add(delay)}, m.size()}
 	b.Set(q.messageKey(seq), data)
 	b.Set(q.stateKey(seq), s.state.encode())
 	return s, nil
@@ -227,8 +235,12 @@ func (q *queue) receive(ctx context.Context, limits receiveLimits, visibility, w
 		if errors.Is(err, errTooManyInFlight) && wait > 0 {
 			err = nil // a long poll waits instead ("Amazon SQS message quotas")
 		}
-		if err != nil || len(out) > 0 || wait <= 0 {
+		if err != nil || len(out) > 0 {
 			return out, err
+		}
+		if wait <= 0 {
+			q.figures.emptyReceives.Add(1)
+			return nil, nil
 		}
 		var becomesVisible <-chan time.Time
 		if !next.IsZero() {
@@ -240,6 +252,7 @@ func (q *queue) receive(ctx context.Context, limits receiveLimits, visibility, w
 		case <-arrived:
 		case <-becomesVisible:
 		case <-deadline.C:
+			q.figures.emptyReceives.Add(1)
 			return nil, nil
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -254,6 +267,7 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 	// Found before mu is taken: the service's lock comes before a queue's.
 	dlq := q.deadLetterQueue()
 	now := time.Now()
+	q.touch(now)
 	q.mu.Lock()
 	q.reveal(now)
 	arrived = q.arrived
@@ -308,6 +322,7 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 				return nil, nil, next, prepareErr
 			}
 			s.state.receives, s.state.firstReceived = m.receives, m.firstReceived
+			s.state.enteredAt, s.state.receivesBefore = now, m.receives
 			batch.Set(dlq.queue.stateKey(s.seq), s.state.encode())
 			batch.Delete(q.messageKey(seq))
 			batch.Delete(q.stateKey(seq))
@@ -339,6 +354,7 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 		return nil, nil, next, err
 	}
 	admit(dead)
+	q.figures.received.AddN(1, len(out))
 	return out, arrived, next, nil
 }
 
@@ -384,6 +400,7 @@ func (q *queue) deadLetterQueue() deadLetter {
 // since, is left as it is without an error ("DeleteMessage").
 func (q *queue) remove(handles []string) ([]error, error) {
 	errs := make([]error, len(handles))
+	deleted := 0 // a message that is gone counts ("NumberOfMessagesDeleted")
 	batch := q.service.store.NewBatch()
 	q.mu.Lock()
 	if q.inFlight >= maxInFlight {
@@ -395,6 +412,7 @@ func (q *queue) remove(handles []string) ([]error, error) {
 			errs[i] = err
 			continue
 		}
+		deleted++
 		m, ok := q.messages[r.seq]
 		if !ok || m.receives != r.receives {
 			continue
@@ -405,7 +423,11 @@ func (q *queue) remove(handles []string) ([]error, error) {
 		batch.Delete(q.stateKey(r.seq))
 	}
 	q.mu.Unlock()
-	return errs, batch.Commit()
+	if err := batch.Commit(); err != nil {
+		return errs, err
+	}
+	q.figures.deleted.AddN(1, deleted)
+	return errs, nil
 }
 
 // changeVisibility hides a message in flight for so long from now on; 0 gives
@@ -479,9 +501,13 @@ func (q *queue) clear(b *store.Batch) {
 // encode writes a message's state for the store. Times are in milliseconds,
 // as SQS reports them; 0 is never.
 func (m *entry) encode() []byte {
-	out := make([]byte, 0, 40)
+	out := make([]byte, 0, 48)
 	for _, v := range []int64{millis(m.visibleAt), millis(m.sentAt), millis(m.firstReceived), int64(m.receives), millis(m.lastReceived)} {
 		out = binary.AppendVarint(out, v)
+	}
+	if m.receivesBefore > 0 {
+		out = binary.AppendVarint(out, millis(m.enteredAt))
+		out = binary.AppendVarint(out, int64(m.receivesBefore))
 	}
 	return out
 }
@@ -494,22 +520,25 @@ func millis(t time.Time) int64 {
 }
 
 func decodeState(data []byte) (*entry, error) {
-	var fields [5]int64
+	var fields [7]int64
 	for i := range fields {
 		v, n := binary.Varint(data)
-		if n == 0 && i == 4 {
-			break // as it was written before lastReceived was kept
+		if n == 0 && i >= 4 {
+			break // of a message that redrive did not bring, or of an older version
 		}
 		if n <= 0 {
 			return nil, errDamaged
 		}
 		fields[i], data = v, data[n:]
 	}
-	m := &entry{receives: int(fields[3])}
-	for i, t := range map[int]*time.Time{0: &m.visibleAt, 1: &m.sentAt, 2: &m.firstReceived, 4: &m.lastReceived} {
+	m := &entry{receives: int(fields[3]), receivesBefore: int(fields[6])}
+	for i, t := range map[int]*time.Time{0: &m.visibleAt, 1: &m.sentAt, 2: &m.firstReceived, 4: &m.lastReceived, 5: &m.enteredAt} {
 		if fields[i] != 0 {
 			*t = time.UnixMilli(fields[i])
 		}
+	}
+	if m.enteredAt.IsZero() {
+		m.enteredAt = m.sentAt
 	}
 	return m, nil
 }

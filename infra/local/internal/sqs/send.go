@@ -41,6 +41,7 @@ func (s *Service) SendFromService(principal string, messages []Outgoing) (errs [
 		return nil, err
 	}
 	admit(sent)
+	countSent(sent)
 	return errs, nil
 }
 

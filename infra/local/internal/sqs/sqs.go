@@ -84,6 +84,7 @@ func New(st *store.Store, config Config) (*Service, error) {
 	if err := s.loadMoves(); err != nil {
 		return nil, err
 	}
+	config.Metrics.Gauge(s.gauge)
 	s.background.Go(s.sweep)
 	return s, nil
 }
