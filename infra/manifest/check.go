@@ -13,9 +13,10 @@ import (
 // together ("Lambda quotas").
 const maxEnvironmentBytes = 4 << 10
 
-// Check returns every fault that functions have in one environment, joined: a
-// composed name that is too long for AWS, two resources that would have the
-// same name, environment variables that exceed what Lambda takes.
+// Check returns every fault that functions have by their names in one
+// environment, joined: a composed name that is too long for AWS, two resources
+// that would have the same name, environment variables that exceed what Lambda
+// takes. CheckEnvironment has those by the environment's settings.
 func Check(functions []Function, n names.Names) error {
 	var faults []error
 	taken := map[string]string{} // resource → the function or subscription that has it
@@ -48,6 +49,19 @@ func Check(functions []Function, n names.Names) error {
 		if size > maxEnvironmentBytes {
 			faults = append(faults, fmt.Errorf("function %q: its variables, with those that Penstock sets, have %d bytes, Lambda takes %d: move the large ones to a secret or a table",
 				f.Name, size, maxEnvironmentBytes))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// CheckEnvironment returns every fault that functions have by the settings of an
+// environment, joined: one that is to run in a VPC where there is none.
+func CheckEnvironment(functions []Function, env Environment) error {
+	var faults []error
+	for i := range functions {
+		if f := &functions[i]; f.VPC && env.VPC == nil && env.Endpoint == "" {
+			faults = append(faults, fmt.Errorf(`function %q: "vpc" is true, and environment %q has no "vpc" in %s: add its subnets and security groups there`,
+				f.Name, env.Name, EnvironmentsFile))
 		}
 	}
 	return errors.Join(faults...)

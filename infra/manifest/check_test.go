@@ -67,6 +67,29 @@ func TestCheckCountsAllVariablesOfAFunction(t *testing.T) {
 	}
 }
 
+func TestAFunctionInAVPCNeedsOneInTheEnvironmentUnlessItIsThisMachine(t *testing.T) {
+	inVPC := []manifest.Function{{Name: "fee", VPC: true}}
+	for _, c := range []struct {
+		what string
+		env  manifest.Environment
+		want string // empty: no fault
+	}{
+		{"none", manifest.Environment{Name: "prod"}, `function "fee": "vpc" is true, and environment "prod" has no "vpc" in infra/environments.json`},
+		{"one", manifest.Environment{Name: "prod", VPC: &manifest.VPC{}}, ""},
+		{"this machine", manifest.Environment{Name: "local", Endpoint: "http://127.0.0.1:4566"}, ""},
+	} {
+		switch err := manifest.CheckEnvironment(inVPC, c.env); {
+		case c.want == "" && err != nil:
+			t.Errorf("%s: %v", c.what, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: got %v, want %s", c.what, err, c.want)
+		}
+	}
+	if err := manifest.CheckEnvironment([]manifest.Function{{Name: "fee"}}, manifest.Environment{Name: "prod"}); err != nil {
+		t.Errorf("a function outside: %v", err)
+	}
+}
+
 func TestEnvironmentGivesTablesOnlyWhereTheyAreUsed(t *testing.T) {
 	plain := map[string]string{"PENSTOCK_APP": "shop", "PENSTOCK_ENV": "prod", "PENSTOCK_FUNCTION": "fee"}
 	sessions := with(plain, map[string]string{"PENSTOCK_OUTBOX_TABLE": "shop-prod-outbox", "PENSTOCK_IDEMPOTENCY_TABLE": "shop-prod-idempotency"})

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"net/url"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,7 +32,8 @@ type Environment struct {
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// RemovalProtection keeps tables: DynamoDB refuses to delete them, and
-	// CloudFormation leaves them when their stack goes. Default false.
+	// CloudFormation leaves them, the bus, its archive and its key when their
+	// stack goes. Default false.
 	RemovalProtection bool `json:"removalProtection"`
 
 	// TerminationProtection makes CloudFormation refuse to delete a stack.
@@ -50,19 +49,76 @@ type Environment struct {
 	// none.
 	SchemaRegistry bool `json:"schemaRegistry,omitempty"`
 
-	// LogRetentionDays is how long CloudWatch keeps what functions print; one
-	// of the numbers that it takes. Required.
+	// LogRetentionDays is how long CloudWatch keeps what functions print, and
+	// the bus's log; one of the numbers that it takes. Required.
 	LogRetentionDays int `json:"logRetentionDays"`
+
+	// BusLogLevel has the bus log what becomes of events: "error" says which
+	// could not be delivered, "info" also which were, "trace" each step. The
+	// log never holds an event's detail. Empty: no log.
+	BusLogLevel LogLevel `json:"busLogLevel,omitempty"`
+
+	// ArchiveRetentionDays is how long the bus's archive keeps every event, to
+	// be replayed: 1 to 3650. 0 or nothing: there is no archive.
+	ArchiveRetentionDays int `json:"archiveRetentionDays,omitempty"`
+
+	// EncryptionKey is what the bus, its archive, queues, tables, logs and
+	// functions' variables are encrypted with: CreateKey, for a key of KMS that
+	// the bus stack makes, or the ARN of one that is there, in the same account
+	// and region, whose policy admits what that of a made key does. Empty: keys
+	// that belong to the services, which cost nothing and have no policy.
+	EncryptionKey string `json:"encryptionKey,omitempty"`
+
+	// AlarmEmails are the addresses that alarms are sent to, once each has
+	// confirmed. Empty: alarms are seen in CloudWatch alone.
+	AlarmEmails []string `json:"alarmEmails,omitempty"`
+
+	// Tags are put on every resource that takes tags.
+	Tags map[string]string `json:"tags,omitempty"`
+
+	// Quotas are the account's own, where they are not AWS's defaults.
+	Quotas Quotas `json:"quotas,omitzero"`
+
+	// VPC is the network of the functions whose manifest says "vpc": true. Nil:
+	// there is none; such a function is then refused, but behind an endpoint,
+	// where every function reaches what this machine reaches.
+	VPC *VPC `json:"vpc,omitempty"`
 }
 
-// logRetention holds the days that CloudWatch Logs takes ("PutRetentionPolicy").
-var logRetention = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+// LogLevel is how much the bus logs.
+type LogLevel string
 
-var (
-	environmentName = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
-	accountNumber   = regexp.MustCompile(`^[0-9]{12}$`)
-	regionName      = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]$`)
+const (
+	LogErrors LogLevel = "error"
+	LogInfo   LogLevel = "info"
+	LogTrace  LogLevel = "trace"
 )
+
+// CreateKey is the EncryptionKey that the bus stack makes.
+const CreateKey = "create"
+
+// Quotas are an account's limits in one region, as the Service Quotas console
+// shows them. 0 stands for AWS's default.
+type Quotas struct {
+	// Concurrency is how many invocations all functions of the account may have
+	// at once, 1,000 by default; a new account may have fewer ("Lambda quotas").
+	// The sum of all mappings' maxConcurrency has to be below it.
+	Concurrency int `json:"concurrency,omitempty"`
+
+	// RulesPerBus is 300 by default, and 100 in some regions ("Amazon
+	// EventBridge quotas"). A subscription is a rule, and so is a running tail.
+	RulesPerBus int `json:"rulesPerBus,omitempty"`
+}
+
+// VPC is where a function runs that reaches a database.
+type VPC struct {
+	// SubnetIDs are private subnets, in several zones. They need a way to AWS's
+	// services: a NAT gateway, or the VPC endpoints of what the function uses.
+	SubnetIDs []string `json:"subnetIds"`
+
+	// SecurityGroupIDs are the groups that the function's traffic is in.
+	SecurityGroupIDs []string `json:"securityGroupIds"`
+}
 
 // LoadEnvironments reads and validates infra/environments.json of the project
 // at root, sorted by name.
@@ -106,37 +162,4 @@ func LoadEnvironment(root fs.FS, name string) (Environment, error) {
 		known = append(known, env.Name)
 	}
 	return Environment{}, fmt.Errorf("no environment %q in %s: there are %s", name, EnvironmentsFile, strings.Join(known, ", "))
-}
-
-// Validate returns every fault of an environment, joined.
-func (e Environment) Validate() error {
-	var faults []error
-	fault := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
-
-	if !environmentName.MatchString(e.Name) {
-		fault("its name must be lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen")
-	}
-	if e.Account != "" && !accountNumber.MatchString(e.Account) {
-		fault("account %q must be 12 digits, in quotes; leave it out to use the account of whoever deploys", e.Account)
-	}
-	if e.Region != "" && !regionName.MatchString(e.Region) {
-		fault(`region %q must be an AWS region, such as "eu-west-1"; leave it out to use the region of whoever deploys`, e.Region)
-	}
-	if e.Endpoint != "" {
-		u, err := url.Parse(e.Endpoint)
-		if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-			fault(`endpoint %q must be a URL, such as "http://127.0.0.1:4566"; leave it out for an environment on AWS`, e.Endpoint)
-		}
-		if e.SchemaRegistry {
-			fault("there is no schema registry behind an endpoint: leave out schemaRegistry")
-		}
-	}
-	if !slices.Contains(logRetention, e.LogRetentionDays) {
-		fault("CloudWatch keeps no logs for %d days: set \"logRetentionDays\" to one of %s", e.LogRetentionDays, list(logRetention))
-	}
-	return errors.Join(faults...)
-}
-
-func list(numbers []int) string {
-	return strings.Trim(strings.ReplaceAll(fmt.Sprint(numbers), " ", ", "), "[]")
 }

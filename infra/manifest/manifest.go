@@ -66,6 +66,11 @@ type Function struct {
 	// or Tables may do so without it.
 	Idempotency bool `json:"idempotency,omitempty"`
 
+	// VPC says that the function runs in the environment's VPC, to reach a
+	// database. One that need not is better off without: in a VPC, AWS's own
+	// services are reached through what the VPC provides for it.
+	VPC bool `json:"vpc,omitempty"`
+
 	// Variables are the function's environment variables, besides those that
 	// Penstock sets.
 	Variables map[string]string `json:"variables,omitempty"`

@@ -139,7 +139,7 @@ func load(root fs.FS, env manifest.Environment, n names.Names) ([]manifest.Funct
 	if err != nil {
 		return nil, nil, err
 	}
-	return functions, tables, errors.Join(manifest.Check(functions, n), manifest.CheckTypes(functions, types))
+	return functions, tables, errors.Join(manifest.Check(functions, n), manifest.CheckEnvironment(functions, env), manifest.CheckTypes(functions, types))
 }
 
 // A project is what every stack of New is made from.
