@@ -24,6 +24,7 @@ import (
 func (e *Environment) types() cloudformation.Types {
 	return cloudformation.Types{
 		"AWS::Events::EventBus":           cloudformation.Provide(e.eventBus),
+		"AWS::Events::EventBusPolicy":     cloudformation.Provide(e.busPolicy),
 		"AWS::Events::Rule":               cloudformation.Provide(e.rule),
 		"AWS::SQS::Queue":                 cloudformation.Provide(e.queue),
 		"AWS::SQS::QueuePolicy":           cloudformation.Provide(e.queuePolicy),

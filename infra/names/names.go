@@ -48,6 +48,21 @@ func New(app, env string) Names { return Names{App: app, Env: env} }
 // Bus is the event bus.
 func (n Names) Bus() string { return n.App + "-" + n.Env }
 
+// BusDLQ is where an event goes that the bus could not encrypt or decrypt.
+func (n Names) BusDLQ() string { return n.Bus() + "-bus-dlq" }
+
+// BusLogGroup is where the bus logs what becomes of events. Log groups that a
+// service of AWS delivers to begin with /aws/vendedlogs ("Logs sent to
+// CloudWatch Logs").
+func (n Names) BusLogGroup() string { return "/aws/vendedlogs/events/event-bus/" + n.Bus() }
+
+// Archive keeps every event of the bus, to be replayed.
+func (n Names) Archive() string { return n.Bus() }
+
+// KeyAlias is the alias of the key that everything is encrypted with, where the
+// bus stack makes one.
+func (n Names) KeyAlias() string { return "alias/" + n.Bus() }
+
 // Registry is the registry of event schemas.
 func (n Names) Registry() string { return n.Bus() }
 
@@ -79,7 +94,8 @@ func (n Names) Table(name string) string { return n.Bus() + "-" + name }
 // Secret is a secret's name in Secrets Manager.
 func (n Names) Secret(name string) string { return n.App + "/" + n.Env + "/" + name }
 
-// Parameter is a parameter in Systems Manager; path is "bus/name" or "bus/arn".
+// Parameter is a parameter in Systems Manager; path is "bus/name", "bus/arn" or
+// "key/arn".
 func (n Names) Parameter(path string) string { return "/" + n.App + "/" + n.Env + "/" + path }
 
 // Export is the name under which a stack exports a value to other teams'
@@ -111,6 +127,11 @@ func (n Names) Validate() error {
 	}
 	check("application", n.App)
 	check("environment", n.Env)
+	// Of the names that are made of these two, the one with the least room.
+	if len(n.Archive()) > maxArchive {
+		faults = append(faults, fmt.Errorf("archive name %q has %d characters, AWS takes %d: shorten the name of the application or environment",
+			n.Archive(), len(n.Archive()), maxArchive))
+	}
 	return errors.Join(faults...)
 }
 
@@ -119,6 +140,7 @@ const (
 	maxFunction = 64 // Lambda, CreateFunction
 	maxRule     = 64 // EventBridge, PutRule
 	maxQueue    = 80 // SQS, CreateQueue
+	maxArchive  = 48 // EventBridge, CreateArchive
 )
 
 // Check returns an error for each name of function fn and its subscriptions

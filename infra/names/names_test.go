@@ -22,6 +22,10 @@ func TestNamesAreComposedOfApplicationAndEnvironment(t *testing.T) {
 		{n.Table(names.OutboxTable), "shop-prod-outbox"},
 		{n.Table(names.IdempotencyTable), "shop-prod-idempotency"},
 		{n.Secret("core-api-token"), "shop/prod/core-api-token"},
+		{n.BusDLQ(), "shop-prod-bus-dlq"},
+		{n.BusLogGroup(), "/aws/vendedlogs/events/event-bus/shop-prod"},
+		{n.Archive(), "shop-prod"},
+		{n.KeyAlias(), "alias/shop-prod"},
 		{n.Parameter("bus/name"), "/shop/prod/bus/name"},
 		{n.Export("bus-arn"), "shop-prod-bus-arn"},
 		{names.TableVar("savings-ledger"), "PENSTOCK_TABLE_SAVINGS_LEDGER"},
@@ -80,6 +84,16 @@ func TestApplicationAndEnvironmentHaveAnAlphabet(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "application name") || !strings.Contains(err.Error(), "environment name") {
 			t.Errorf("%q: got %v, want an error of both names", wrong, err)
 		}
+	}
+}
+
+func TestApplicationAndEnvironmentTogetherFitAnArchivesName(t *testing.T) {
+	if err := names.New(strings.Repeat("a", 43), "prod").Validate(); err != nil {
+		t.Errorf("48 characters: %v", err)
+	}
+	err := names.New(strings.Repeat("a", 44), "prod").Validate()
+	if err == nil || !strings.Contains(err.Error(), "49 characters, AWS takes 48") {
+		t.Errorf("49 characters: %v", err)
 	}
 }
 

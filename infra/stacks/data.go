@@ -15,7 +15,8 @@ import (
 )
 
 // Data is the stack of all tables, and of the relay that empties the outbox.
-// Tables are billed by request and encrypted with DynamoDB's own key.
+// Tables are billed by request and encrypted with DynamoDB's own key, unless the
+// environment has another.
 type Data struct {
 	Stack awscdk.Stack
 
@@ -65,9 +66,8 @@ func (p *project) newTable(stack awscdk.Stack, id, name string, props *awsdynamo
 	env := p.props.Env
 	props.TableName = jsii.String(p.names.Table(name))
 	props.BillingMode = awsdynamodb.BillingMode_PAY_PER_REQUEST
-	props.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
+	props.RemovalPolicy = p.removal()
 	if env.RemovalProtection {
-		props.RemovalPolicy = awscdk.RemovalPolicy_RETAIN
 		props.DeletionProtection = jsii.Bool(true)
 	}
 	if env.PointInTimeRecovery {
@@ -75,7 +75,9 @@ func (p *project) newTable(stack awscdk.Stack, id, name string, props *awsdynamo
 			PointInTimeRecoveryEnabled: jsii.Bool(true),
 		}
 	}
-	return awsdynamodb.NewTable(stack, &id, props)
+	table := awsdynamodb.NewTable(stack, &id, props)
+	encryptTable(table, p.keyARN())
+	return table
 }
 
 func stringKey(name string) *awsdynamodb.Attribute {

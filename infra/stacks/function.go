@@ -34,6 +34,7 @@ func newFunction(p *project, m *manifest.Function) *Function {
 		timeoutSeconds: m.TimeoutSeconds,
 		environment:    m.Environment(p.names),
 		policy:         permissions(p.names, m),
+		vpc:            m.VPC,
 	})
 	for i := range m.Subscriptions {
 		s := newSubscription(p, f, &m.Subscriptions[i])

@@ -27,13 +27,7 @@ type program struct {
 	timeoutSeconds int
 	environment    map[string]string
 	policy         []statement // besides writing to its log group
-}
-
-// statement allows a program's role some actions on some resources.
-type statement struct {
-	actions    []string
-	resources  []*string
-	conditions map[string]any
+	vpc            bool        // whether it runs in the environment's VPC
 }
 
 func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
@@ -43,14 +37,24 @@ func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
 		RemovalPolicy: awscdk.RemovalPolicy_DESTROY,
 	})
 	// The CDK's own property is an enumeration, which has no number to read.
-	logs.Node().DefaultChild().(awslogs.CfnLogGroup).SetRetentionInDays(jsii.Number(p.props.Env.LogRetentionDays))
+	group := logs.Node().DefaultChild().(awslogs.CfnLogGroup)
+	group.SetRetentionInDays(jsii.Number(p.props.Env.LogRetentionDays))
+	encryptLogs(group, p.keyARN())
+	vpc := p.props.Env.VPC
+	if !f.vpc {
+		vpc = nil
+	}
+	policy := append(f.policy, statement{
+		actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+		resources: []*string{logStreamsARN(logGroup)},
+	})
+	if vpc != nil {
+		policy = append(policy, vpcPolicy(p.names.Function(f.name))...)
+	}
 	role := awsiam.NewRole(stack, jsii.String(id+"Role"), &awsiam.RoleProps{
 		AssumedBy: awsiam.NewServicePrincipal(jsii.String("lambda.amazonaws.com"), nil),
 		InlinePolicies: &map[string]awsiam.PolicyDocument{
-			f.name: policyDocument(append(f.policy, statement{
-				actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-				resources: []*string{logStreamsARN(logGroup)},
-			})),
+			f.name: policyDocument(policy),
 		},
 	})
 	dir, err := p.props.Build(f.code)
@@ -75,21 +79,33 @@ func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
 		LogGroup:     logs,
 	})
 	resource := lambda.Node().DefaultChild().(awslambda.CfnFunction)
+	encryptVariables(resource, p.keyARN())
+	if vpc != nil {
+		resource.SetVpcConfig(&awslambda.CfnFunction_VpcConfigProperty{
+			SubnetIds:        jsii.Strings(vpc.SubnetIDs...),
+			SecurityGroupIds: jsii.Strings(vpc.SecurityGroupIDs...),
+		})
+	}
 	resource.AddMetadata(jsii.String(names.CodeMetadata), f.code)
 	resource.AddMetadata(jsii.String(names.FunctionMetadata), f.name)
 	return &Program{Lambda: lambda, Role: role, LogGroup: logs}
 }
 
-func policyDocument(statements []statement) awsiam.PolicyDocument {
-	var all []awsiam.PolicyStatement
-	for _, s := range statements {
-		props := &awsiam.PolicyStatementProps{Actions: jsii.Strings(s.actions...), Resources: &s.resources}
-		if s.conditions != nil {
-			props.Conditions = &s.conditions
-		}
-		all = append(all, awsiam.NewPolicyStatement(props))
+// vpcPolicy lets Lambda make and remove the network interfaces by which a
+// function is in a VPC, and the function itself do nothing with any ("Giving
+// Lambda functions access to resources in an Amazon VPC").
+func vpcPolicy(function string) []statement {
+	actions := []string{
+		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",
+		"ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:UnassignPrivateIpAddresses",
 	}
-	return awsiam.NewPolicyDocument(&awsiam.PolicyDocumentProps{Statements: &all})
+	return []statement{
+		{actions: actions, resources: *jsii.Strings("*")},
+		{
+			deny: true, actions: actions, resources: *jsii.Strings("*"),
+			conditions: map[string]any{"ArnEquals": map[string]any{"lambda:SourceFunctionArn": arn("lambda", "function:"+function)}},
+		},
+	}
 }
 
 func seconds(n int) awscdk.Duration { return awscdk.Duration_Seconds(jsii.Number(n)) }

@@ -3,7 +3,8 @@
 // An environment has a bus stack, a data stack, and one stack for each function,
 // so that a change of one function never moves its neighbours:
 //
-//	<app>-<env>-bus         the event bus; its name and ARN as parameters and exports
+//	<app>-<env>-bus         the event bus, its log, archive and key; its name and
+//	                        ARN as parameters and exports
 //	<app>-<env>-data        the outbox and its relay, deduplication marks, tables.json
 //	<app>-<env>-<function>  program, role, log group; of each subscription the
 //	                        rule, queue, DLQs and event source mapping
@@ -160,7 +161,12 @@ func (p *project) newStack(part string) awscdk.Stack {
 		synthesizer.GenerateBootstrapVersionRule = jsii.Bool(false)
 		synthesizer.FileAssetsBucketName = jsii.String(p.names.Bus() + "-assets")
 	}
+	tags := map[string]*string{}
+	for key, value := range env.Tags {
+		tags[key] = &value
+	}
 	return awscdk.NewStack(p.app, &name, &awscdk.StackProps{
+		Tags:                  &tags,
 		StackName:             &name,
 		Env:                   &awscdk.Environment{Account: optional(env.Account), Region: optional(env.Region)},
 		TerminationProtection: &env.TerminationProtection,

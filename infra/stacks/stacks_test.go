@@ -386,8 +386,10 @@ func TestTerminationProtectionIsOfEveryStack(t *testing.T) {
 // or a function of the CDK's own, is not ours.
 func TestTemplatesHoldNothingThatTheCDKAdds(t *testing.T) {
 	ours := []string{
-		"AWS::DynamoDB::Table", "AWS::Events::EventBus", "AWS::Events::Rule", "AWS::IAM::Role", "AWS::Lambda::EventSourceMapping",
-		"AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Logs::LogGroup", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SSM::Parameter",
+		"AWS::DynamoDB::Table", "AWS::Events::Archive", "AWS::Events::EventBus", "AWS::Events::EventBusPolicy", "AWS::Events::Rule", "AWS::IAM::Role",
+		"AWS::KMS::Alias", "AWS::KMS::Key", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
+		"AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination", "AWS::Logs::DeliverySource", "AWS::Logs::LogGroup", "AWS::Logs::ResourcePolicy",
+		"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SSM::Parameter",
 	}
 	for stack, tmpl := range shopIn(t, prod) {
 		for id, r := range tmpl.Resources {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
-	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
@@ -49,7 +48,7 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 	s.DLQ = newQueue(scope, "DLQ", &awssqs.QueueProps{
 		QueueName:       jsii.String(p.names.DLQ(fn, m.Name)),
 		RetentionPeriod: days(dlqRetentionDays),
-	})
+	}, p.keyARN())
 	s.Queue = newQueue(scope, "Queue", &awssqs.QueueProps{
 		QueueName:       jsii.String(p.names.Queue(fn, m.Name)),
 		RetentionPeriod: days(queueRetentionDays),
@@ -58,15 +57,15 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 		// has throttled and tries again is still invisible to everyone else.
 		VisibilityTimeout: seconds(6*f.Manifest.TimeoutSeconds + m.BatchWindowSeconds),
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: s.DLQ, MaxReceiveCount: jsii.Number(m.MaxReceiveCount)},
-	})
+	}, p.keyARN())
 	s.RuleDLQ = newQueue(scope, "RuleDLQ", &awssqs.QueueProps{
 		QueueName:       jsii.String(p.names.RuleDLQ(fn, m.Name)),
 		RetentionPeriod: days(dlqRetentionDays),
-	})
+	}, p.keyARN())
 
 	bus, rule := p.names.Bus(), p.names.Rule(fn, m.Name)
-	allowRule(s.Queue, ruleARN(bus, rule))
-	allowRule(s.RuleDLQ, ruleARN(bus, rule))
+	allowEvents(s.Queue, ruleARN(bus, rule))
+	allowEvents(s.RuleDLQ, ruleARN(bus, rule))
 	s.Rule = awsevents.NewCfnRule(scope, jsii.String("Rule"), &awsevents.CfnRuleProps{
 		Name:         &rule,
 		EventBusName: &bus,
@@ -133,24 +132,26 @@ func withNulls(value any) any {
 	return value
 }
 
-// newQueue makes a queue that is encrypted with SQS's own key and takes no
-// request without TLS.
-func newQueue(scope constructs.Construct, id string, props *awssqs.QueueProps) awssqs.Queue {
+// newQueue makes a queue that is encrypted, with SQS's own key if key is nil,
+// and takes no request without TLS.
+func newQueue(scope constructs.Construct, id string, props *awssqs.QueueProps, key *string) awssqs.Queue {
 	props.Encryption = awssqs.QueueEncryption_SQS_MANAGED
 	props.EnforceSSL = jsii.Bool(true)
 	props.RemovalPolicy = awscdk.RemovalPolicy_DESTROY
-	return awssqs.NewQueue(scope, &id, props)
+	queue := awssqs.NewQueue(scope, &id, props)
+	encryptQueue(queue, key)
+	return queue
 }
 
-// allowRule lets one rule send to a queue, and no other of EventBridge's rules,
-// in this account or another.
-func allowRule(queue awssqs.Queue, rule *string) {
-	queue.AddToResourcePolicy(awsiam.NewPolicyStatement(&awsiam.PolicyStatementProps{
-		Principals: &[]awsiam.IPrincipal{awsiam.NewServicePrincipal(jsii.String("events.amazonaws.com"), nil)},
-		Actions:    jsii.Strings("sqs:SendMessage"),
-		Resources:  &[]*string{queue.QueueArn()},
-		Conditions: &map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": rule}},
-	}))
+// allowEvents lets EventBridge send to a queue on behalf of one source, a rule
+// or a bus, and of no other, in this account or another.
+func allowEvents(queue awssqs.Queue, source *string) {
+	queue.AddToResourcePolicy(statement{
+		principals: servicePrincipal("events.amazonaws.com"),
+		actions:    []string{"sqs:SendMessage"},
+		resources:  []*string{queue.QueueArn()},
+		conditions: map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": source}},
+	}.policyStatement())
 }
 
 // policyOf is the resource of a queue's policy.

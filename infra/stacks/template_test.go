@@ -40,7 +40,12 @@ var shop = fstest.MapFS{
 // one with all there is.
 var (
 	dev  = manifest.Environment{Name: "dev", LogRetentionDays: 7}
-	prod = manifest.Environment{Name: "prod", LogRetentionDays: 365, RemovalProtection: true, TerminationProtection: true, PointInTimeRecovery: true}
+	prod = manifest.Environment{
+		Name: "prod", LogRetentionDays: 365, RemovalProtection: true, TerminationProtection: true, PointInTimeRecovery: true,
+		BusLogLevel: manifest.LogTrace, ArchiveRetentionDays: 90, EncryptionKey: manifest.CreateKey,
+		Tags: map[string]string{"team": "payments"},
+		VPC:  &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
+	}
 )
 
 // template is a CloudFormation template, as far as tests look at it.
