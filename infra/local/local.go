@@ -251,8 +251,8 @@ func reset(storeDir, logsDir string) error {
 	return errors.Join(st.Close(), os.RemoveAll(storeDir), os.RemoveAll(logsDir))
 }
 
-// serve answers the services' wire protocols.
-func (e *Environment) serve(listener net.Listener) {
+// mux puts the services' wire protocols on one mux.
+func (e *Environment) mux() *awswire.Mux {
 	mux := awswire.NewMux(e.config.Logger)
 	mux.JSON(sqs.Target, "1.0", e.sqs.Operations())
 	mux.Query(sqs.QueryName, e.sqs.Query())
@@ -263,8 +263,13 @@ func (e *Environment) serve(listener net.Listener) {
 	mux.Query(sts.Service, sts.Query(e.config.Account, e.principals.identify))
 	mux.Query(cloudformation.Service, cloudformation.Stacks(e.deployed).Query())
 	e.lambda.Register(mux)
+	return mux
+}
+
+// serve answers the services' wire protocols.
+func (e *Environment) serve(listener net.Listener) {
 	e.server = &http.Server{
-		Handler:           mux,
+		Handler:           e.mux(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		// No write timeout: a long poll, and an invocation, may take minutes.

@@ -14,6 +14,9 @@
 // the newer CBOR ([Mux.CBOR]), and plain HTTP paths for Lambda ([Mux.Path]). An operation that no service
 // registered, and a parameter that an operation does not have, are answered
 // with an error that names it.
+//
+// Every operation asks whether its caller may do what it is about to do
+// ([Authorize]); one that does not is answered as a failure.
 package awswire
 
 import (
@@ -25,6 +28,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -108,6 +112,8 @@ type Mux struct {
 	json   map[string]*jsonService  // by the target's prefix, e.g. DynamoDB_20120810
 	query  map[string]*QueryService // by the credential scope's service, e.g. sts
 	paths  *http.ServeMux
+	routes []string // the patterns of paths
+	guard  Guard    // nil: there is none
 	logger *slog.Logger
 }
 
@@ -130,19 +136,42 @@ func (m *Mux) JSON(target, version string, operations Operations) {
 // Path registers a handler for plain paths, with the patterns of
 // [http.ServeMux]; the caller is in the request's context. Use [WriteError]
 // for its errors.
-func (m *Mux) Path(pattern string, handler http.Handler) { m.paths.Handle(pattern, handler) }
+func (m *Mux) Path(pattern string, handler http.Handler) {
+	m.paths.Handle(pattern, handler)
+	m.routes = append(m.routes, pattern)
+}
+
+// Registered returns the names of everything that is registered, sorted:
+// operations as TARGET.Operation or service.Operation, and the patterns of
+// paths.
+func (m *Mux) Registered() []string {
+	out := slices.Clone(m.routes)
+	for target, service := range m.json {
+		for name := range service.operations {
+			out = append(out, target+"."+name)
+		}
+	}
+	for service, q := range m.query {
+		for name := range q.Operations {
+			out = append(out, service+"."+name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
 
 // ServeHTTP answers one request.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("x-amzn-RequestId", uuid.NewString())
 	caller, signed := callerOf(r)
-	r = r.WithContext(withCaller(r.Context(), caller))
+	c := &request{Caller: caller}
+	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, c))
 	if target := r.Header.Get("X-Amz-Target"); target != "" {
-		m.serveJSON(w, r, target, signed)
+		m.serveJSON(w, r, target, c, signed)
 		return
 	}
 	if r.Method == http.MethodPost && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
-		m.serveQuery(w, r, caller, signed)
+		m.serveQuery(w, r, c, signed)
 		return
 	}
 	if _, pattern := m.paths.Handler(r); pattern == "" {
@@ -154,11 +183,15 @@ func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		WriteError(w, errUnsigned)
 		return
 	}
+	if err := m.identify(c); err != nil {
+		m.fail(w, r.URL.Path, err)
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-	m.paths.ServeHTTP(w, r)
+	m.paths.ServeHTTP(&pathWriter{ResponseWriter: w, m: m, request: r}, r)
 }
 
-func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string, signed bool) {
+func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string, c *request, signed bool) {
 	prefix, name, _ := strings.Cut(target, ".")
 	service, known := m.json[prefix]
 	if !known {
@@ -175,12 +208,19 @@ func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string, s
 		WriteError(w, errUnsigned)
 		return
 	}
+	if err := m.identify(c); err != nil {
+		m.fail(w, target, err)
+		return
+	}
 	body, err := readBody(w, r)
 	if err != nil {
 		WriteError(w, Errorf("SerializationException", "%s: reading the request: %v", target, err))
 		return
 	}
 	out, err := operation(r.Context(), body)
+	if err == nil && !c.asked {
+		err = errNotAsked
+	}
 	if err != nil {
 		m.fail(w, target, err)
 		return
@@ -189,10 +229,13 @@ func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string, s
 	_, _ = w.Write(out)
 }
 
-func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request, caller Caller, signed bool) {
+func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request, c *request, signed bool) {
 	body, err := readBody(w, r)
 	if err == nil && !signed {
 		err = errUnsigned
+	}
+	if err == nil {
+		err = m.identify(c)
 	}
 	var form url.Values
 	if err == nil {
@@ -200,15 +243,18 @@ func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request, caller Caller, 
 	}
 	var out []byte
 	if err == nil {
-		if service, known := m.query[caller.Service]; known {
+		if service, known := m.query[c.Service]; known {
 			out, err = service.call(r.Context(), form, w.Header().Get("x-amzn-RequestId"))
+			if err == nil && !c.asked {
+				err = errNotAsked
+			}
 		} else {
-			err = Errorf("UnknownOperationException", "service %q is not served by the local environment (operation %s)", caller.Service, form.Get("Action"))
+			err = Errorf("UnknownOperationException", "service %q is not served by the local environment (operation %s)", c.Service, form.Get("Action"))
 		}
 	}
 	w.Header().Set("Content-Type", "text/xml")
 	if err != nil {
-		e := m.internal(caller.Service, err)
+		e := m.internal(c.Service+"."+form.Get("Action"), err)
 		w.WriteHeader(e.Status)
 		_, _ = w.Write(e.xml(w.Header().Get("x-amzn-RequestId")))
 		return

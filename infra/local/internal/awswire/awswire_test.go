@@ -37,7 +37,12 @@ type echo struct {
 func testMux() *Mux {
 	m := NewMux(slog.New(slog.DiscardHandler))
 	m.JSON("Test_2026", "1.0", Operations{
+		"Forget": Op(func(context.Context, *in) (*out, error) { return &out{"done"}, nil }),
+		"Guarded": Op(func(ctx context.Context, in *in) (*out, error) {
+			return &out{"done"}, Authorize(ctx, Access{Action: "test:Guarded", Resource: in.Name})
+		}),
 		"Greet": Op(func(ctx context.Context, in *in) (*out, error) {
+			NeedsNone(ctx)
 			switch in.Name {
 			case "":
 				return nil, &Error{Code: "ValidationException", Message: "no name", Fields: map[string]any{"Reasons": []string{"empty"}}}
@@ -51,10 +56,12 @@ func testMux() *Mux {
 		Namespace: "urn:old", Numbers: []string{"Count"}, Floats: []string{"Limit"}, Booleans: []string{"On"}, Times: []string{"At", "Hours"},
 		Lists: []List{{JSON: "Tags", Wire: "Tag", Key: "Key", Value: "Value"}, {JSON: "Lines", Wire: "Line"}, {JSON: "Entries", Wire: "{action}Entry"}},
 		Operations: Operations{
-			"Greet": Op(func(_ context.Context, in *struct{ Name string }) (*out, error) {
+			"Forget": Op(func(context.Context, *in) (*out, error) { return &out{"done"}, nil }),
+			"Greet": Op(func(ctx context.Context, in *struct{ Name string }) (*out, error) {
+				NeedsNone(ctx)
 				return &out{"<" + in.Name + ">"}, nil
 			}),
-			"Echo": Op(func(_ context.Context, in *echo) (*echo, error) { return in, nil }),
+			"Echo": Op(func(ctx context.Context, in *echo) (*echo, error) { NeedsNone(ctx); return in, nil }),
 			"Fail": Op(func(context.Context, *echo) (*echo, error) {
 				return nil, &Error{Code: "NewName", QueryCode: "Old.Name", Message: "no"}
 			}),
@@ -65,7 +72,14 @@ func testMux() *Mux {
 		"Fail": Op(func(context.Context, *echo) (*echo, error) { return nil, &Error{Code: "NewName", Message: "no"} }),
 	}, "At", "Hours")
 	m.Path("GET /things/{id}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		NeedsNone(r.Context())
 		_, _ = io.WriteString(w, r.PathValue("id"))
+	}))
+	m.Path("GET /forgotten", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "done")
+	}))
+	m.Path("GET /refused", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		WriteError(w, Errorf("Refused", "before it asked"))
 	}))
 	return m
 }
@@ -122,6 +136,10 @@ func TestEachProtocolFindsItsOperationAndItsErrors(t *testing.T) {
 		{"query, an unknown parameter", "POST", "/", `Action=Echo&Colour=red`, form, 400, `parameter Colour is not supported`},
 		{"query, a contradiction", "POST", "/", `Action=Echo&Line.1=x&Line.1.y=z`, form, 400, `contradicts another one`},
 		{"path", "GET", "/things/7", ``, nil, 200, `7`},
+		{"json, nothing asked", "POST", "/", `{}`, map[string]string{"X-Amz-Target": "Test_2026.Forget"}, 500, `InternalFailure`},
+		{"query, nothing asked", "POST", "/", `Action=Forget`, form, 500, `it has not asked whether the caller may do this`},
+		{"path, nothing asked", "GET", "/forgotten", ``, nil, 500, `InternalFailure`},
+		{"path, an error before it asks", "GET", "/refused", ``, nil, 400, `before it asked`},
 		{"unknown path", "GET", "/other", ``, nil, 404, `GET /other is not served`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -133,5 +151,47 @@ func TestEachProtocolFindsItsOperationAndItsErrors(t *testing.T) {
 				t.Error("no request id")
 			}
 		})
+	}
+}
+
+// only is a guard that knows one key, whose principal may touch one resource.
+type only string
+
+func (o only) Principal(key string) (Principal, error) {
+	if key != "KEY" {
+		return nil, Errorf("UnrecognizedClientException", "who is %s?", key)
+	}
+	return o, nil
+}
+
+func (o only) Authorize(a Access) error {
+	if a.Resource != string(o) {
+		return Errorf("AccessDeniedException", "not %s on %s", a.Action, a.Resource)
+	}
+	return nil
+}
+
+func TestAGuardDecidesWhoMayDoWhat(t *testing.T) {
+	m := testMux()
+	m.Guard(only("mine"))
+	for _, c := range []struct{ key, resource, want string }{
+		{"KEY", "mine", `{"Greeting":"done"}`},
+		{"KEY", "yours", "not test:Guarded on yours"},
+		{"OTHER", "mine", "who is OTHER?"},
+	} {
+		r := httptest.NewRequest("POST", "/", strings.NewReader(`{"Name":"`+c.resource+`"}`))
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+c.key+"/20260101/us-east-1/test/aws4_request, SignedHeaders=host, Signature=x")
+		r.Header.Set("X-Amz-Target", "Test_2026.Guarded")
+		w := httptest.NewRecorder()
+		if m.ServeHTTP(w, r); !strings.Contains(w.Body.String(), c.want) {
+			t.Errorf("%s on %s: %s, want %s", c.key, c.resource, w.Body, c.want)
+		}
+	}
+}
+
+func TestTheMuxNamesWhatIsRegistered(t *testing.T) {
+	got := strings.Join(testMux().Registered(), " ")
+	if want := "GET /forgotten GET /refused GET /things/{id} Test_2026.Forget Test_2026.Greet Test_2026.Guarded old.Echo old.Fail old.Forget old.Greet"; got != want {
+		t.Fatalf("got %s\nwant %s", got, want)
 	}
 }

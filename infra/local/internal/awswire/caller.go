@@ -15,17 +15,13 @@ type Caller struct {
 	Service     string // the credential scope's service name, e.g. dynamodb
 }
 
-type callerKey struct{}
-
-func withCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
-}
-
 // CallerFrom returns the caller of the request being answered; the zero
 // Caller outside of one.
 func CallerFrom(ctx context.Context) Caller {
-	c, _ := ctx.Value(callerKey{}).(Caller)
-	return c
+	if c := requestFrom(ctx); c != nil {
+		return c.Caller
+	}
+	return Caller{}
 }
 
 // callerOf reads the Authorization header of Signature Version 4:

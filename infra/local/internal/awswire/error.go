@@ -20,6 +20,9 @@ type Error struct {
 	// QueryCode is the code of the same error in the service's older query
 	// protocol, for services that changed protocol (SQS); empty: the same.
 	QueryCode string
+	// Unmet are the condition keys, like events:source, to which a denial of
+	// access comes down: had they other values, it would have been granted.
+	Unmet []string
 }
 
 // Errorf makes an error of status 400.

@@ -3,6 +3,7 @@ package cloudformation
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
@@ -15,11 +16,36 @@ const Service = "cloudformation"
 // serves what reads: it is Deploy that makes stacks. It must be safe for concurrent use.
 type Stacks func() []Stack
 
-// find finds a stack by its name or id.
-func (s Stacks) find(nameOrID string) (Stack, error) {
+// authorize asks whether the caller may perform an action, like ListStacks, on
+// the stack with the given ARN, or "*".
+func authorize(ctx context.Context, action, resource string) error {
+	return awswire.Authorize(ctx, awswire.Access{Action: "cloudformation:" + action, Resource: resource})
+}
+
+// arnOf is the ARN of a stack that need not exist: one that does not has * for
+// its id.
+func arnOf(stacks []Stack, nameOrID string) string {
+	for _, one := range stacks {
+		if nameOrID == one.Name || nameOrID == one.ID {
+			return one.ID
+		}
+	}
+	if strings.Contains(nameOrID, ":stack/") || len(stacks) == 0 {
+		return nameOrID
+	}
+	prefix, _, _ := strings.Cut(stacks[0].ID, ":stack/")
+	return prefix + ":stack/" + nameOrID + "/*"
+}
+
+// find finds a stack by its name or id, if the caller may perform the action on
+// it.
+func (s Stacks) find(ctx context.Context, action, nameOrID string) (Stack, error) {
 	stacks := s()
 	if nameOrID == "" {
 		return Stack{}, awswire.Errorf("ValidationError", "1 validation error detected: Value null at 'stackName' failed to satisfy constraint: Member must not be null")
+	}
+	if err := authorize(ctx, action, arnOf(stacks, nameOrID)); err != nil {
+		return Stack{}, err
 	}
 	i := slices.IndexFunc(stacks, func(s Stack) bool { return nameOrID == s.Name || nameOrID == s.ID })
 	if i < 0 {
@@ -76,14 +102,16 @@ type stackList struct {
 	NextToken string `json:",omitzero"`
 }
 
-func (s Stacks) describeStacks(_ context.Context, in *struct{ StackName, NextToken string }) (*stackList, error) {
+func (s Stacks) describeStacks(ctx context.Context, in *struct{ StackName, NextToken string }) (*stackList, error) {
 	stacks := s()
 	if in.StackName != "" {
-		one, err := s.find(in.StackName)
+		one, err := s.find(ctx, "DescribeStacks", in.StackName)
 		if err != nil {
 			return nil, err
 		}
 		stacks = []Stack{one}
+	} else if err := authorize(ctx, "DescribeStacks", "*"); err != nil {
+		return nil, err
 	}
 	stacks, next, err := page(slices.Clone(stacks), func(s Stack) string { return s.Name }, in.NextToken)
 	if err != nil {
@@ -124,10 +152,13 @@ type stackSummaries struct {
 	NextToken      string `json:",omitzero"`
 }
 
-func (s Stacks) listStacks(_ context.Context, in *struct {
+func (s Stacks) listStacks(ctx context.Context, in *struct {
 	StackStatusFilter []string
 	NextToken         string
 }) (*stackSummaries, error) {
+	if err := authorize(ctx, "ListStacks", "*"); err != nil {
+		return nil, err
+	}
 	stacks := s()
 	if len(in.StackStatusFilter) > 0 && !slices.Contains(in.StackStatusFilter, complete) {
 		stacks = nil
@@ -159,8 +190,8 @@ type resourceSummaries struct {
 	NextToken              string `json:",omitzero"`
 }
 
-func (s Stacks) listStackResources(_ context.Context, in *struct{ StackName, NextToken string }) (*resourceSummaries, error) {
-	stack, err := s.find(in.StackName)
+func (s Stacks) listStackResources(ctx context.Context, in *struct{ StackName, NextToken string }) (*resourceSummaries, error) {
+	stack, err := s.find(ctx, "ListStackResources", in.StackName)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +221,7 @@ type resourceDescriptions struct{ StackResources []resourceDescription }
 
 // describeStackResources describes the first 100 resources of a stack, or one of them: DescribeStackResources has no pages.
 // Without a stack's name, the stack is that of the physical id.
-func (s Stacks) describeStackResources(_ context.Context, in *struct {
+func (s Stacks) describeStackResources(ctx context.Context, in *struct {
 	StackName, LogicalResourceId, PhysicalResourceId string //nolint:revive // the API's spelling
 }) (*resourceDescriptions, error) {
 	if (in.StackName == "") == (in.PhysicalResourceId == "") {
@@ -201,6 +232,13 @@ func (s Stacks) describeStackResources(_ context.Context, in *struct {
 		return in.StackName != "" && (in.StackName == stack.Name || in.StackName == stack.ID) ||
 			in.PhysicalResourceId != "" && slices.ContainsFunc(stack.Resources, func(r Deployed) bool { return r.Ref == in.PhysicalResourceId })
 	})
+	resource := arnOf(stacks, in.StackName)
+	if i >= 0 {
+		resource = stacks[i].ID
+	}
+	if err := authorize(ctx, "DescribeStackResources", resource); err != nil {
+		return nil, err
+	}
 	if i < 0 && in.StackName != "" {
 		return nil, awswire.Errorf("ValidationError", "Stack with id %s does not exist", in.StackName)
 	} else if i < 0 {
@@ -227,7 +265,10 @@ type exportList struct {
 	NextToken string `json:",omitzero"`
 }
 
-func (s Stacks) listExports(_ context.Context, in *struct{ NextToken string }) (*exportList, error) {
+func (s Stacks) listExports(ctx context.Context, in *struct{ NextToken string }) (*exportList, error) {
+	if err := authorize(ctx, "ListExports", "*"); err != nil {
+		return nil, err
+	}
 	stacks := s()
 	all := []export{}
 	for _, stack := range stacks {
@@ -246,11 +287,11 @@ type templateBody struct {
 	StagesAvailable []string
 }
 
-func (s Stacks) getTemplate(_ context.Context, in *struct{ StackName, TemplateStage string }) (*templateBody, error) {
+func (s Stacks) getTemplate(ctx context.Context, in *struct{ StackName, TemplateStage string }) (*templateBody, error) {
 	if in.TemplateStage != "" && in.TemplateStage != "Original" && in.TemplateStage != "Processed" {
 		return nil, awswire.Errorf("ValidationError", "TemplateStage %q: want Original or Processed", in.TemplateStage)
 	}
-	stack, err := s.find(in.StackName)
+	stack, err := s.find(ctx, "GetTemplate", in.StackName)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,20 @@ type writeRequest struct {
 	DeleteRequest *struct{ Key attribute.Map }
 }
 
+// writes returns the items and keys that requests write.
+func writes(requests []writeRequest) []attribute.Map {
+	var out []attribute.Map
+	for _, r := range requests {
+		if r.PutRequest != nil {
+			out = append(out, r.PutRequest.Item)
+		}
+		if r.DeleteRequest != nil {
+			out = append(out, r.DeleteRequest.Key)
+		}
+	}
+	return out
+}
+
 type unprocessedItems struct {
 	UnprocessedItems map[string][]struct{}
 	ConsumedCapacity []consumed `json:",omitzero"`
@@ -32,7 +46,7 @@ type unprocessedItems struct {
 
 // batchWriteItem makes all its changes in one commit: DynamoDB does not promise
 // that, nor that none is left unprocessed.
-func (s *Service) batchWriteItem(_ context.Context, in *struct {
+func (s *Service) batchWriteItem(ctx context.Context, in *struct {
 	RequestItems map[string][]writeRequest
 	metered
 }) (*unprocessedItems, error) {
@@ -45,6 +59,9 @@ func (s *Service) batchWriteItem(_ context.Context, in *struct {
 	}
 	var changes []*change
 	for _, name := range slices.Sorted(maps.Keys(in.RequestItems)) {
+		if err := s.authorizeItems(ctx, "BatchWriteItem", name, writes(in.RequestItems[name])...); err != nil {
+			return nil, err
+		}
 		t, err := s.find(name)
 		if err != nil {
 			return nil, err
@@ -115,7 +132,7 @@ type batchGetOutput struct {
 	ConsumedCapacity []consumed `json:",omitzero"`
 }
 
-func (s *Service) batchGetItem(_ context.Context, in *struct {
+func (s *Service) batchGetItem(ctx context.Context, in *struct {
 	RequestItems           map[string]*keysAndAttributes
 	ReturnConsumedCapacity string
 }) (*batchGetOutput, error) {
@@ -136,7 +153,7 @@ func (s *Service) batchGetItem(_ context.Context, in *struct {
 	}
 	size := 0
 	for _, name := range tables {
-		if err := s.batchGet(name, in.RequestItems[name], out, &size, m); err != nil {
+		if err := s.batchGet(ctx, name, in.RequestItems[name], out, &size, m); err != nil {
 			return nil, err
 		}
 	}
@@ -145,7 +162,10 @@ func (s *Service) batchGetItem(_ context.Context, in *struct {
 }
 
 // batchGet reads from one table. size is how much the answer holds already.
-func (s *Service) batchGet(name string, in *keysAndAttributes, out *batchGetOutput, size *int, m *meter) error {
+func (s *Service) batchGet(ctx context.Context, name string, in *keysAndAttributes, out *batchGetOutput, size *int, m *meter) error {
+	if err := s.authorizeItems(ctx, "BatchGetItem", name, in.Keys...); err != nil {
+		return err
+	}
 	t, err := s.find(name)
 	if err != nil {
 		return err

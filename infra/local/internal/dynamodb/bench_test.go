@@ -49,7 +49,7 @@ func BenchmarkTransactWriteItems(b *testing.B) {
 			changes := make([]*change, len(in.TransactItems))
 			for i := range in.TransactItems {
 				var err error
-				if changes[i], err = in.TransactItems[i].change(s, i+1); err != nil {
+				if changes[i], err = in.TransactItems[i].change(b.Context(), s, i+1); err != nil {
 					b.Fatal(err)
 				}
 				if err := changes[i].place(); err != nil {

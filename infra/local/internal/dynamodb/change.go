@@ -2,6 +2,7 @@ package dynamodb
 
 import (
 	"bytes"
+	"context"
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
@@ -49,8 +50,25 @@ type target struct {
 	ReturnValuesOnConditionCheckFailure string
 }
 
-// newChange parses the expressions of a write.
-func (s *Service) newChange(v verb, in *target, item attribute.Map) (*change, error) {
+// action is what a change needs permission for, in transactions too ("Using IAM
+// with DynamoDB transactions").
+func (v verb) action() string {
+	switch v {
+	case put:
+		return "PutItem"
+	case update:
+		return "UpdateItem"
+	case remove:
+		return "DeleteItem"
+	}
+	return "ConditionCheckItem"
+}
+
+// newChange parses the expressions of a write that the caller may make.
+func (s *Service) newChange(ctx context.Context, v verb, in *target, item attribute.Map) (*change, error) {
+	if err := s.authorizeItems(ctx, v.action(), in.TableName, item); err != nil {
+		return nil, err
+	}
 	t, err := s.find(in.TableName)
 	if err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type attributesOutput struct {
 	ConsumedCapacity *consumed      `json:",omitzero"`
 }
 
-func (s *Service) putItem(_ context.Context, in *struct {
+func (s *Service) putItem(ctx context.Context, in *struct {
 	target
 	Item         attribute.Map
 	ReturnValues string
@@ -27,14 +27,14 @@ func (s *Service) putItem(_ context.Context, in *struct {
 	if err := oneOf("returnValues", in.ReturnValues, "", "ALL_OLD", "NONE"); err != nil {
 		return nil, err
 	}
-	c, err := s.newChange(put, &in.target, in.Item)
+	c, err := s.newChange(ctx, put, &in.target, in.Item)
 	if err != nil {
 		return nil, err
 	}
 	return s.writeItem(c, in.ReturnValues, in.metered)
 }
 
-func (s *Service) deleteItem(_ context.Context, in *struct {
+func (s *Service) deleteItem(ctx context.Context, in *struct {
 	target
 	Key          attribute.Map
 	ReturnValues string
@@ -43,14 +43,14 @@ func (s *Service) deleteItem(_ context.Context, in *struct {
 	if err := oneOf("returnValues", in.ReturnValues, "", "ALL_OLD", "NONE"); err != nil {
 		return nil, err
 	}
-	c, err := s.newChange(remove, &in.target, in.Key)
+	c, err := s.newChange(ctx, remove, &in.target, in.Key)
 	if err != nil {
 		return nil, err
 	}
 	return s.writeItem(c, in.ReturnValues, in.metered)
 }
 
-func (s *Service) updateItem(_ context.Context, in *struct {
+func (s *Service) updateItem(ctx context.Context, in *struct {
 	target
 	Key              attribute.Map
 	UpdateExpression *string
@@ -61,7 +61,7 @@ func (s *Service) updateItem(_ context.Context, in *struct {
 		return nil, err
 	}
 	in.target.UpdateExpression = in.UpdateExpression
-	c, err := s.newChange(update, &in.target, in.Key)
+	c, err := s.newChange(ctx, update, &in.target, in.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ type itemOutput struct {
 	ConsumedCapacity *consumed      `json:",omitzero"` // of GetItem
 }
 
-func (s *Service) getItem(_ context.Context, in *struct {
+func (s *Service) getItem(ctx context.Context, in *struct {
 	TableName      string
 	Key            attribute.Map
 	ConsistentRead bool // every read is; it costs twice as much
@@ -171,6 +171,9 @@ func (s *Service) getItem(_ context.Context, in *struct {
 	}
 	p, err := in.projection()
 	if err != nil {
+		return nil, err
+	}
+	if err := s.authorizeItems(ctx, "GetItem", in.TableName, in.Key); err != nil {
 		return nil, err
 	}
 	t, err := s.find(in.TableName)

@@ -50,8 +50,12 @@ type pageReader struct {
 	consistent bool // which only the meter looks at
 }
 
-// reader checks the parameters and parses the expressions.
-func (in *paging) reader(s *Service) (*pageReader, error) {
+// reader checks the parameters and parses the expressions, if the caller may
+// perform the action, see authorize.
+func (in *paging) reader(ctx context.Context, s *Service, action string, leading func() []string) (*pageReader, error) {
+	if err := s.authorize(ctx, action, in.TableName, leading); err != nil {
+		return nil, err
+	}
 	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
 	if err != nil {
 		return nil, err
@@ -95,12 +99,30 @@ func (in *paging) reader(s *Service) (*pageReader, error) {
 	return r, nil
 }
 
-func (s *Service) query(_ context.Context, in *struct {
+// leadingKeys is the partition key that a query's key condition asks for, if it
+// can be read.
+func (in *paging) leadingKeys(s *Service, keyCondition *string) []string {
+	t, err := s.find(in.TableName)
+	if err != nil || keyCondition == nil {
+		return nil
+	}
+	scope, err := expression.NewScope(in.ExpressionAttributeNames, in.ExpressionAttributeValues)
+	if err != nil {
+		return nil
+	}
+	c, err := scope.KeyCondition(*keyCondition, t.PartitionKey.Name, t.SortKey.Name)
+	if err != nil {
+		return nil
+	}
+	return []string{c.Partition.Text}
+}
+
+func (s *Service) query(ctx context.Context, in *struct {
 	paging
 	KeyConditionExpression *string
 	ScanIndexForward       *bool
 }) (*page, error) {
-	r, err := in.reader(s)
+	r, err := in.reader(ctx, s, "Query", func() []string { return in.leadingKeys(s, in.KeyConditionExpression) })
 	if err != nil {
 		return nil, err
 	}
@@ -129,8 +151,8 @@ func (s *Service) query(_ context.Context, in *struct {
 	return s.readPage(r, where, in.ExclusiveStartKey)
 }
 
-func (s *Service) scan(_ context.Context, in *struct{ paging }) (*page, error) {
-	r, err := in.reader(s)
+func (s *Service) scan(ctx context.Context, in *struct{ paging }) (*page, error) {
+	r, err := in.reader(ctx, s, "Scan", nil)
 	if err != nil {
 		return nil, err
 	}

@@ -206,6 +206,52 @@ func (s *Service) find(name string) (*table, error) {
 	return nil, awswire.Errorf("ResourceNotFoundException", "Requested resource not found: Table: %s not found", name)
 }
 
+// authorize asks whether the caller may perform an action, like Query, on the
+// table of the given name or ARN, which need not exist. leading, if not nil,
+// returns the values of the partition keys that the action is about
+// (dynamodb:LeadingKeys, "Using IAM policy conditions for fine-grained access
+// control").
+func (s *Service) authorize(ctx context.Context, action, table string, leading func() []string) error {
+	if table == "" {
+		return nil // find says what is missing
+	}
+	return awswire.Authorize(ctx, awswire.Access{
+		Action: "dynamodb:" + action, Resource: s.arnPrefix + strings.TrimPrefix(table, s.arnPrefix),
+		Keys: func(key string) []string {
+			if key != "dynamodb:leadingkeys" || leading == nil {
+				return nil
+			}
+			return leading()
+		},
+	})
+}
+
+// authorized finds a table, if the caller may perform the action on it.
+func (s *Service) authorized(ctx context.Context, action, name string) (*table, error) {
+	if err := s.authorize(ctx, action, name, nil); err != nil {
+		return nil, err
+	}
+	return s.find(name)
+}
+
+// authorizeItems asks whether the caller may perform an action on the items of a
+// table that have the given keys, or are given themselves.
+func (s *Service) authorizeItems(ctx context.Context, action, name string, items ...attribute.Map) error {
+	return s.authorize(ctx, action, name, func() []string {
+		t, err := s.find(name)
+		if err != nil {
+			return nil
+		}
+		var out []string
+		for _, item := range items {
+			if v := item.Get(t.PartitionKey.Name); v != nil {
+				out = append(out, v.Text)
+			}
+		}
+		return out
+	})
+}
+
 // all returns the tables in the order of their names.
 func (s *Service) all() []*table {
 	s.mu.RLock()
@@ -213,8 +259,8 @@ func (s *Service) all() []*table {
 	return slices.SortedFunc(maps.Values(s.tables), func(t, u *table) int { return strings.Compare(t.Name, u.Name) })
 }
 
-func (s *Service) describeTable(_ context.Context, in *struct{ TableName string }) (*struct{ Table description }, error) {
-	t, err := s.find(in.TableName)
+func (s *Service) describeTable(ctx context.Context, in *struct{ TableName string }) (*struct{ Table description }, error) {
+	t, err := s.authorized(ctx, "DescribeTable", in.TableName)
 	if err != nil {
 		return nil, err
 	}
@@ -280,8 +326,8 @@ type streamSpecification struct {
 	StreamViewType StreamView
 }
 
-func (s *Service) describeTimeToLive(_ context.Context, in *struct{ TableName string }) (*timeToLive, error) {
-	t, err := s.find(in.TableName)
+func (s *Service) describeTimeToLive(ctx context.Context, in *struct{ TableName string }) (*timeToLive, error) {
+	t, err := s.authorized(ctx, "DescribeTimeToLive", in.TableName)
 	if err != nil {
 		return nil, err
 	}
@@ -301,9 +347,12 @@ type timeToLive struct {
 }
 
 // listTags lists a table's tags, all on one page: there are at most 50.
-func (s *Service) listTags(_ context.Context, in *struct{ ResourceArn string }) (*tagList, error) {
+func (s *Service) listTags(ctx context.Context, in *struct{ ResourceArn string }) (*tagList, error) {
 	if !strings.HasPrefix(in.ResourceArn, s.arnPrefix) {
 		return nil, invalid("Invalid TableArn: Invalid ResourceArn provided as input %s", in.ResourceArn)
+	}
+	if err := s.authorize(ctx, "ListTagsOfResource", in.ResourceArn, nil); err != nil {
+		return nil, err
 	}
 	t, err := s.find(in.ResourceArn)
 	if err != nil {
@@ -328,10 +377,13 @@ type tableNames struct {
 	LastEvaluatedTableName string `json:",omitzero"`
 }
 
-func (s *Service) listTables(_ context.Context, in *struct {
+func (s *Service) listTables(ctx context.Context, in *struct {
 	ExclusiveStartTableName string
 	Limit                   *int
 }) (*tableNames, error) {
+	if err := awswire.Authorize(ctx, awswire.Access{Action: "dynamodb:ListTables", Resource: "*"}); err != nil {
+		return nil, err
+	}
 	limit := maxListed
 	if in.Limit != nil {
 		if limit = *in.Limit; limit < 1 || limit > maxListed {

@@ -45,7 +45,7 @@ type keyedAction struct {
 
 // change makes the change that the action asks for. number counts actions
 // from 1.
-func (in *transactItem) change(s *Service, number int) (c *change, err error) {
+func (in *transactItem) change(ctx context.Context, s *Service, number int) (c *change, err error) {
 	missing := func(parameter string) error {
 		return constraint(fmt.Sprintf("transactItems.%d.member.%s", number, parameter), "null", "Member must not be null")
 	}
@@ -55,15 +55,15 @@ func (in *transactItem) change(s *Service, number int) (c *change, err error) {
 		if a.ConditionExpression == nil {
 			return nil, missing("conditionCheck.conditionExpression")
 		}
-		c, err = s.newChange(check, &a.target, a.Key)
+		c, err = s.newChange(ctx, check, &a.target, a.Key)
 	}
 	if a := in.Delete; a != nil {
 		given++
-		c, err = s.newChange(remove, &a.target, a.Key)
+		c, err = s.newChange(ctx, remove, &a.target, a.Key)
 	}
 	if a := in.Put; a != nil {
 		given++
-		c, err = s.newChange(put, &a.target, a.Item)
+		c, err = s.newChange(ctx, put, &a.target, a.Item)
 	}
 	if a := in.Update; a != nil {
 		given++
@@ -71,7 +71,7 @@ func (in *transactItem) change(s *Service, number int) (c *change, err error) {
 			return nil, missing("update.updateExpression")
 		}
 		a.target.UpdateExpression = a.UpdateExpression
-		c, err = s.newChange(update, &a.target, a.Key)
+		c, err = s.newChange(ctx, update, &a.target, a.Key)
 	}
 	if given != 1 {
 		return nil, invalid("TransactItems can only contain one of Check, Put, Update or Delete")
@@ -79,7 +79,7 @@ func (in *transactItem) change(s *Service, number int) (c *change, err error) {
 	return c, err
 }
 
-func (s *Service) transactWriteItems(_ context.Context, in *struct {
+func (s *Service) transactWriteItems(ctx context.Context, in *struct {
 	TransactItems      []transactItem
 	ClientRequestToken *string
 	metered
@@ -97,7 +97,7 @@ func (s *Service) transactWriteItems(_ context.Context, in *struct {
 	changes := make([]*change, len(in.TransactItems))
 	size := 0
 	for i := range in.TransactItems {
-		c, err := in.TransactItems[i].change(s, i+1)
+		c, err := in.TransactItems[i].change(ctx, s, i+1)
 		if err != nil {
 			return nil, err
 		}
@@ -229,7 +229,7 @@ func (r reasons) err() error {
 	}
 }
 
-func (s *Service) transactGetItems(_ context.Context, in *struct {
+func (s *Service) transactGetItems(ctx context.Context, in *struct {
 	TransactItems []struct {
 		Get struct {
 			TableName string
@@ -253,6 +253,9 @@ func (s *Service) transactGetItems(_ context.Context, in *struct {
 	why := make(reasons, n)
 	for i := range in.TransactItems {
 		get := &in.TransactItems[i].Get
+		if err := s.authorizeItems(ctx, "GetItem", get.TableName, get.Key); err != nil {
+			return nil, err
+		}
 		t, err := s.find(get.TableName)
 		if err != nil {
 			return nil, err

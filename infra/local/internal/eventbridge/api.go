@@ -41,6 +41,18 @@ func (s *Service) Operations() awswire.Operations {
 	}
 }
 
+// authorize asks whether the caller may perform an action, like PutRule, on the
+// resource with the given ARN, or "*".
+func authorize(ctx context.Context, action, resource string) error {
+	return awswire.Authorize(ctx, awswire.Access{Action: "events:" + action, Resource: resource})
+}
+
+// authorizeRule asks whether the caller may perform an action on a rule, which
+// need not exist.
+func (s *Service) authorizeRule(ctx context.Context, action, bus, rule string) error {
+	return authorize(ctx, action, s.RuleARN(s.busName(bus), rule))
+}
+
 type none struct{}
 
 type putEventsOutput struct {
@@ -48,8 +60,8 @@ type putEventsOutput struct {
 	Entries          []Result
 }
 
-func (s *Service) putEvents(_ context.Context, in *struct{ Entries []Entry }) (*putEventsOutput, error) {
-	results, err := s.Put(in.Entries)
+func (s *Service) putEvents(ctx context.Context, in *struct{ Entries []Entry }) (*putEventsOutput, error) {
+	results, err := s.put(ctx, in.Entries)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +77,10 @@ func (s *Service) putEvents(_ context.Context, in *struct{ Entries []Entry }) (*
 // eventFields are what TestEventPattern demands of an event.
 var eventFields = []string{"id", "account", "source", "time", "region", "resources", "detail-type"}
 
-func (s *Service) testEventPattern(_ context.Context, in *struct{ Event, EventPattern string }) (*struct{ Result bool }, error) {
+func (s *Service) testEventPattern(ctx context.Context, in *struct{ Event, EventPattern string }) (*struct{ Result bool }, error) {
+	if err := authorize(ctx, "TestEventPattern", "*"); err != nil {
+		return nil, err
+	}
 	p, err := pattern.Parse([]byte(in.EventPattern))
 	if err != nil {
 		return nil, awswire.Errorf("InvalidEventPatternException", "Event pattern is not valid. Reason: %v", err)
@@ -91,11 +106,14 @@ var (
 	validRuleName = regexp.MustCompile(`^[.\-_A-Za-z0-9]{1,64}$`)
 )
 
-func (s *Service) createEventBus(_ context.Context, in *struct {
+func (s *Service) createEventBus(ctx context.Context, in *struct {
 	Name        string
 	Description string
 	Tags        []tag
 }) (*struct{ EventBusArn, Description string }, error) {
+	if err := authorize(ctx, "CreateEventBus", s.BusARN(in.Name)); err != nil {
+		return nil, err
+	}
 	if !validBusName.MatchString(in.Name) {
 		return nil, awswire.Errorf("ValidationException", "event bus name %q is not valid: 1 to 256 of letters, digits, / . - _", in.Name)
 	}
@@ -118,7 +136,10 @@ func (s *Service) createEventBus(_ context.Context, in *struct {
 // maxDescription is how long the description of a bus or a rule is at most.
 const maxDescription = 512
 
-func (s *Service) deleteEventBus(_ context.Context, in *struct{ Name string }) (*none, error) {
+func (s *Service) deleteEventBus(ctx context.Context, in *struct{ Name string }) (*none, error) {
+	if err := authorize(ctx, "DeleteEventBus", s.BusARN(s.busName(in.Name))); err != nil {
+		return nil, err
+	}
 	return &none{}, s.DeleteBus(s.busName(in.Name))
 }
 
@@ -141,7 +162,10 @@ func epoch(t time.Time) float64 {
 	return float64(t.UnixMilli()) / 1000
 }
 
-func (s *Service) describeEventBus(_ context.Context, in *struct{ Name string }) (*busDescription, error) {
+func (s *Service) describeEventBus(ctx context.Context, in *struct{ Name string }) (*busDescription, error) {
+	if err := authorize(ctx, "DescribeEventBus", s.BusARN(s.busName(in.Name))); err != nil {
+		return nil, err
+	}
 	name := s.busName(in.Name)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -168,10 +192,13 @@ type busList struct {
 	NextToken  string `json:",omitempty"`
 }
 
-func (s *Service) listEventBuses(_ context.Context, in *struct {
+func (s *Service) listEventBuses(ctx context.Context, in *struct {
 	NamePrefix string
 	paging
 }) (*busList, error) {
+	if err := authorize(ctx, "ListEventBuses", "*"); err != nil {
+		return nil, err
+	}
 	all := []busDescription{}
 	s.mu.RLock()
 	for name, b := range s.buses {
@@ -184,7 +211,7 @@ func (s *Service) listEventBuses(_ context.Context, in *struct {
 	return &busList{page, next}, err
 }
 
-func (s *Service) putRule(_ context.Context, in *struct {
+func (s *Service) putRule(ctx context.Context, in *struct {
 	Name         string
 	EventBusName string
 	EventPattern string
@@ -192,6 +219,9 @@ func (s *Service) putRule(_ context.Context, in *struct {
 	Description  string
 	Tags         []tag
 }) (*struct{ RuleArn string }, error) {
+	if err := s.authorizeRule(ctx, "PutRule", in.EventBusName, in.Name); err != nil {
+		return nil, err
+	}
 	if !validRuleName.MatchString(in.Name) {
 		return nil, awswire.Errorf("ValidationException", "rule name %q is not valid: 1 to 64 of letters, digits, . - _", in.Name)
 	}
@@ -245,7 +275,10 @@ func (r *rule) describe() ruleDescription {
 
 type ruleName struct{ Name, EventBusName string }
 
-func (s *Service) describeRule(_ context.Context, in *ruleName) (*ruleDescription, error) {
+func (s *Service) describeRule(ctx context.Context, in *ruleName) (*ruleDescription, error) {
+	if err := s.authorizeRule(ctx, "DescribeRule", in.EventBusName, in.Name); err != nil {
+		return nil, err
+	}
 	r, err := s.rule(s.busName(in.EventBusName), in.Name)
 	if err != nil {
 		return nil, err
@@ -260,10 +293,13 @@ type ruleList struct {
 	NextToken string `json:",omitempty"`
 }
 
-func (s *Service) listRules(_ context.Context, in *struct {
+func (s *Service) listRules(ctx context.Context, in *struct {
 	EventBusName, NamePrefix string
 	paging
 }) (*ruleList, error) {
+	if err := authorize(ctx, "ListRules", "*"); err != nil {
+		return nil, err
+	}
 	rules, err := s.rules(s.busName(in.EventBusName))
 	if err != nil {
 		return nil, err
@@ -282,10 +318,13 @@ type ruleNames struct {
 	NextToken string `json:",omitempty"`
 }
 
-func (s *Service) listRuleNamesByTarget(_ context.Context, in *struct {
+func (s *Service) listRuleNamesByTarget(ctx context.Context, in *struct {
 	TargetArn, EventBusName string
 	paging
 }) (*ruleNames, error) {
+	if err := authorize(ctx, "ListRuleNamesByTarget", "*"); err != nil {
+		return nil, err
+	}
 	rules, err := s.rules(s.busName(in.EventBusName))
 	if err != nil {
 		return nil, err
@@ -300,18 +339,27 @@ func (s *Service) listRuleNamesByTarget(_ context.Context, in *struct {
 	return &ruleNames{page, next}, err
 }
 
-func (s *Service) deleteRuleOp(_ context.Context, in *struct {
+func (s *Service) deleteRuleOp(ctx context.Context, in *struct {
 	Name, EventBusName string
 	Force              bool
 }) (*none, error) {
+	if err := s.authorizeRule(ctx, "DeleteRule", in.EventBusName, in.Name); err != nil {
+		return nil, err
+	}
 	return &none{}, s.deleteRule(s.busName(in.EventBusName), in.Name)
 }
 
-func (s *Service) enableRule(_ context.Context, in *ruleName) (*none, error) {
+func (s *Service) enableRule(ctx context.Context, in *ruleName) (*none, error) {
+	if err := s.authorizeRule(ctx, "EnableRule", in.EventBusName, in.Name); err != nil {
+		return nil, err
+	}
 	return &none{}, s.change(s.busName(in.EventBusName), in.Name, func(r *Rule) error { r.Disabled = false; return nil })
 }
 
-func (s *Service) disableRule(_ context.Context, in *ruleName) (*none, error) {
+func (s *Service) disableRule(ctx context.Context, in *ruleName) (*none, error) {
+	if err := s.authorizeRule(ctx, "DisableRule", in.EventBusName, in.Name); err != nil {
+		return nil, err
+	}
 	return &none{}, s.change(s.busName(in.EventBusName), in.Name, func(r *Rule) error { r.Disabled = true; return nil })
 }
 
@@ -376,10 +424,13 @@ type targetFailures struct {
 	FailedEntries    []none
 }
 
-func (s *Service) putTargets(_ context.Context, in *struct {
+func (s *Service) putTargets(ctx context.Context, in *struct {
 	Rule, EventBusName string
 	Targets            []wireTarget
 }) (*targetFailures, error) {
+	if err := s.authorizeRule(ctx, "PutTargets", in.EventBusName, in.Rule); err != nil {
+		return nil, err
+	}
 	err := s.change(s.busName(in.EventBusName), in.Rule, func(r *Rule) error {
 		for _, t := range in.Targets {
 			if err := t.check(); err != nil {
@@ -396,11 +447,14 @@ func (s *Service) putTargets(_ context.Context, in *struct {
 	return &targetFailures{FailedEntries: []none{}}, nil
 }
 
-func (s *Service) removeTargets(_ context.Context, in *struct {
+func (s *Service) removeTargets(ctx context.Context, in *struct {
 	Rule, EventBusName string
 	Ids                []string
 	Force              bool
 }) (*targetFailures, error) {
+	if err := s.authorizeRule(ctx, "RemoveTargets", in.EventBusName, in.Rule); err != nil {
+		return nil, err
+	}
 	err := s.change(s.busName(in.EventBusName), in.Rule, func(r *Rule) error {
 		r.Targets = slices.DeleteFunc(r.Targets, func(t Target) bool { return slices.Contains(in.Ids, t.ID) })
 		return nil
@@ -416,10 +470,13 @@ type targetList struct {
 	NextToken string `json:",omitempty"`
 }
 
-func (s *Service) listTargetsByRule(_ context.Context, in *struct {
+func (s *Service) listTargetsByRule(ctx context.Context, in *struct {
 	Rule, EventBusName string
 	paging
 }) (*targetList, error) {
+	if err := s.authorizeRule(ctx, "ListTargetsByRule", in.EventBusName, in.Rule); err != nil {
+		return nil, err
+	}
 	r, err := s.rule(s.busName(in.EventBusName), in.Rule)
 	if err != nil {
 		return nil, err

@@ -1,8 +1,10 @@
 package eventbridge
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +78,10 @@ type delivery struct {
 // the call as a whole was refused. When it returns, every accepted event is
 // durable in the queues of the rules that matched it.
 func (s *Service) Put(entries []Entry) ([]Result, error) {
+	return s.put(context.Background(), entries)
+}
+
+func (s *Service) put(ctx context.Context, entries []Entry) ([]Result, error) {
 	if len(entries) == 0 || len(entries) > maxEntries {
 		return nil, awswire.Errorf("ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d (got %d)", maxEntries, len(entries))
 	}
@@ -86,10 +92,18 @@ func (s *Service) Put(entries []Entry) ([]Result, error) {
 	if total >= maxTotalBytes {
 		return nil, awswire.Errorf("ValidationException", "Total size of the entries in the request is over the limit (%d bytes, got %d)", maxTotalBytes, total)
 	}
+	denied, err := s.authorizeEntries(ctx, entries)
+	if err != nil {
+		return nil, err
+	}
 	results := make([]Result, len(entries))
 	var deliveries []delivery
 	accepted, matched := 0, 0
 	for i, entry := range entries {
+		if denied[i] != nil {
+			results[i] = Result{ErrorCode: denied[i].Code, ErrorMessage: denied[i].Message}
+			continue
+		}
 		to, id, err := s.route(entry)
 		if err != nil {
 			results[i] = Result{ErrorCode: err.Code, ErrorMessage: err.Message}
@@ -112,6 +126,45 @@ func (s *Service) Put(entries []Entry) ([]Result, error) {
 	s.stats.Matched += matched
 	s.stats.mu.Unlock()
 	return results, nil
+}
+
+// authorizeEntries asks whether the caller may publish the entries. Who may
+// publish nothing to a bus is refused as a whole; an entry whose source or detail
+// type the caller may not publish is refused by itself ("PutEventsResultEntry",
+// EventBridge API reference).
+func (s *Service) authorizeEntries(ctx context.Context, entries []Entry) ([]*awswire.Error, error) {
+	denied := make([]*awswire.Error, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		err := awswire.Authorize(ctx, awswire.Access{
+			Action: "events:PutEvents", Resource: s.BusARN(s.busName(e.EventBusName)),
+			Keys: func(key string) []string {
+				switch key {
+				case "events:source":
+					return []string{e.Source}
+				case "events:detail-type":
+					return []string{e.DetailType}
+				}
+				return nil
+			},
+		})
+		if err == nil {
+			continue
+		}
+		var refused *awswire.Error
+		if !errors.As(err, &refused) || len(refused.Unmet) == 0 {
+			return nil, err
+		}
+		one := *refused
+		switch {
+		case slices.Contains(refused.Unmet, "events:source"):
+			one.Code = "NotAuthorizedForSourceException"
+		case slices.Contains(refused.Unmet, "events:detail-type"):
+			one.Code = "NotAuthorizedForDetailTypeException"
+		}
+		denied[i] = &one
+	}
+	return denied, nil
 }
 
 // route checks an entry and finds where its event goes.

@@ -83,10 +83,13 @@ func (s *Service) changeTags(arn string, edit func(map[string]string)) error {
 	})
 }
 
-func (s *Service) tagResource(_ context.Context, in *struct {
+func (s *Service) tagResource(ctx context.Context, in *struct {
 	ResourceARN string
 	Tags        []tag
 }) (*none, error) {
+	if err := authorize(ctx, "TagResource", in.ResourceARN); err != nil {
+		return nil, err
+	}
 	tags, err := checkTags(in.Tags)
 	if err != nil {
 		return nil, err
@@ -94,10 +97,13 @@ func (s *Service) tagResource(_ context.Context, in *struct {
 	return &none{}, s.changeTags(in.ResourceARN, func(all map[string]string) { maps.Copy(all, tags) })
 }
 
-func (s *Service) untagResource(_ context.Context, in *struct {
+func (s *Service) untagResource(ctx context.Context, in *struct {
 	ResourceARN string
 	TagKeys     []string
 }) (*none, error) {
+	if err := authorize(ctx, "UntagResource", in.ResourceARN); err != nil {
+		return nil, err
+	}
 	return &none{}, s.changeTags(in.ResourceARN, func(all map[string]string) {
 		for _, key := range in.TagKeys {
 			delete(all, key)
@@ -105,7 +111,10 @@ func (s *Service) untagResource(_ context.Context, in *struct {
 	})
 }
 
-func (s *Service) listTagsForResource(_ context.Context, in *struct{ ResourceARN string }) (*struct{ Tags []tag }, error) {
+func (s *Service) listTagsForResource(ctx context.Context, in *struct{ ResourceARN string }) (*struct{ Tags []tag }, error) {
+	if err := authorize(ctx, "ListTagsForResource", in.ResourceARN); err != nil {
+		return nil, err
+	}
 	busName, ruleName, err := s.tagged(in.ResourceARN)
 	if err != nil {
 		return nil, err

@@ -96,14 +96,56 @@ func parameters(r *http.Request, allowed ...string) (url.Values, error) {
 	return query, nil
 }
 
-// find returns the function that an identifier names: a name, an ARN, or the
-// end of one from the account on; with $LATEST for a version, or none.
-func (l *Lambda) find(identifier, qualifier string) (*function, error) {
-	name := identifier
+// authorize asks whether the sender of a request may perform an action, like
+// InvokeFunction, on the resource with the given ARN, or "*". function, if not
+// empty, is that of a mapping.
+func (l *Lambda) authorize(r *http.Request, action, resource, function string) error {
+	return awswire.Authorize(r.Context(), awswire.Access{
+		Action: "lambda:" + action, Resource: resource,
+		Keys: func(key string) []string {
+			if key != "lambda:functionarn" || function == "" {
+				return nil
+			}
+			return []string{l.functionARN(function)}
+		},
+	})
+}
+
+// authorized finds the function of a request's path, if its sender may perform
+// the action on it.
+func (l *Lambda) authorized(r *http.Request, action, qualifier string) (*function, error) {
+	name, _ := nameOf(r.PathValue("name"))
+	if err := l.authorize(r, action, l.functionARN(name), ""); err != nil {
+		return nil, err
+	}
+	return l.find(r.PathValue("name"), qualifier)
+}
+
+// authorizedMapping finds the mapping of a request's path, if its sender may
+// perform the action on it.
+func (l *Lambda) authorizedMapping(r *http.Request, action string) (MappingStatus, error) {
+	id := r.PathValue("uuid")
+	m, err := l.Mapping(id)
+	if refused := l.authorize(r, action, l.mappingARN(id), m.Function); refused != nil {
+		return MappingStatus{}, refused
+	}
+	return m, err
+}
+
+// nameOf returns the name and the version in a function's identifier, see find.
+func nameOf(identifier string) (name, version string) {
+	name = identifier
 	if _, rest, isARN := strings.Cut(identifier, ":function:"); isARN {
 		name = rest
 	}
-	name, version, _ := strings.Cut(name, ":")
+	name, version, _ = strings.Cut(name, ":")
+	return name, version
+}
+
+// find returns the function that an identifier names: a name, an ARN, or the
+// end of one from the account on; with $LATEST for a version, or none.
+func (l *Lambda) find(identifier, qualifier string) (*function, error) {
+	name, version := nameOf(identifier)
 	l.mu.Lock()
 	f := l.functions[name]
 	l.mu.Unlock()
@@ -140,7 +182,7 @@ func (l *Lambda) serveInvoke(r *http.Request) (*answer, error) {
 	if logType != "" && logType != "None" && logType != "Tail" {
 		return nil, invalid("LogType %s: None or Tail", logType)
 	}
-	f, err := l.find(r.PathValue("name"), query.Get("Qualifier"))
+	f, err := l.authorized(r, "InvokeFunction", query.Get("Qualifier"))
 	if err != nil {
 		return nil, err
 	}
@@ -240,7 +282,7 @@ func (l *Lambda) serveGetFunctionConfiguration(r *http.Request) (*answer, error)
 	if err != nil {
 		return nil, err
 	}
-	f, err := l.find(r.PathValue("name"), query.Get("Qualifier"))
+	f, err := l.authorized(r, "GetFunctionConfiguration", query.Get("Qualifier"))
 	if err != nil {
 		return nil, err
 	}
@@ -276,6 +318,9 @@ func page[T any](query url.Values, most int, all []T, key func(T) string) (items
 func (l *Lambda) serveListFunctions(r *http.Request) (*answer, error) {
 	query, err := parameters(r, "Marker", "MaxItems")
 	if err != nil {
+		return nil, err
+	}
+	if err := l.authorize(r, "ListFunctions", "*", ""); err != nil {
 		return nil, err
 	}
 	l.mu.Lock()
@@ -323,6 +368,10 @@ type mappingConfiguration struct {
 	UUID                           string
 }
 
+func (l *Lambda) mappingARN(id string) string {
+	return "arn:aws:lambda:" + l.cfg.Region + ":" + l.cfg.Account + ":event-source-mapping:" + id
+}
+
 type scalingConfig struct{ MaximumConcurrency int }
 
 type filterCriteria struct{ Filters []filter }
@@ -333,7 +382,7 @@ func (l *Lambda) configuration(m MappingStatus) *mappingConfiguration {
 	out := &mappingConfiguration{
 		BatchSize:                      m.BatchSize,
 		EventSourceArn:                 m.SourceARN,
-		EventSourceMappingArn:          "arn:aws:lambda:" + l.cfg.Region + ":" + l.cfg.Account + ":event-source-mapping:" + m.UUID,
+		EventSourceMappingArn:          l.mappingARN(m.UUID),
 		FunctionArn:                    l.functionARN(m.Function),
 		FunctionResponseTypes:          []string{},
 		LastModified:                   float64(m.LastModified.UnixMilli()) / 1000,
@@ -373,6 +422,9 @@ func (l *Lambda) serveListMappings(r *http.Request) (*answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.authorize(r, "ListEventSourceMappings", "*", ""); err != nil {
+		return nil, err
+	}
 	name := ""
 	if identifier := query.Get("FunctionName"); identifier != "" {
 		f, err := l.find(identifier, "")
@@ -403,7 +455,7 @@ func (l *Lambda) serveGetMapping(r *http.Request) (*answer, error) {
 	if _, err := parameters(r); err != nil {
 		return nil, err
 	}
-	m, err := l.Mapping(r.PathValue("uuid"))
+	m, err := l.authorizedMapping(r, "GetEventSourceMapping")
 	return &answer{value: l.configuration(m)}, err
 }
 
@@ -427,6 +479,10 @@ func (l *Lambda) serveUpdateMapping(r *http.Request) (*answer, error) {
 	if n := in.MaximumBatchingWindowInSeconds; n != nil {
 		update.Window = new(time.Duration(*n) * time.Second)
 	}
-	m, err := l.UpdateMapping(r.PathValue("uuid"), update)
+	m, err := l.authorizedMapping(r, "UpdateEventSourceMapping")
+	if err != nil {
+		return nil, err
+	}
+	m, err = l.UpdateMapping(m.UUID, update)
 	return &answer{status: http.StatusAccepted, value: l.configuration(m)}, err
 }

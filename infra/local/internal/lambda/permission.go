@@ -72,7 +72,7 @@ func (l *Lambda) InvokeFromService(principal, sourceARN, functionARN string, pay
 	}
 	if !l.permits(policy.Request{
 		Service: principal, Action: "lambda:InvokeFunction", Resource: l.functionARN(f.Name),
-		Context: map[string][]string{"aws:sourcearn": {sourceARN}, "aws:sourceaccount": {l.cfg.Account}},
+		Keys: policy.ServiceKeys(sourceARN, l.cfg.Account),
 	}) {
 		return &awswire.Error{Code: "AccessDeniedException", Status: 403,
 			Message: fmt.Sprintf("%s may not lambda:InvokeFunction %s for %s: no permission of the function allows it", principal, f.Name, sourceARN)}

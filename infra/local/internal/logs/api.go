@@ -35,8 +35,17 @@ func notFound(format string, args ...any) *awswire.Error {
 	return awswire.Errorf("ResourceNotFoundException", format, args...)
 }
 
-// find returns the group that a request names by name or by ARN.
-func (l *Logs) find(name, identifier string) (*group, error) {
+// authorize asks whether the caller may perform an action, like FilterLogEvents,
+// on a log group. Its resource is a stream even where the action is about the
+// group: then the stream's name is empty, and so is the group's where the action
+// is about all of them (so AWS names it in its denials).
+func (l *Logs) authorize(ctx context.Context, action, group, stream string) error {
+	return awswire.Authorize(ctx, awswire.Access{Action: "logs:" + action, Resource: l.arn(group) + ":log-stream:" + stream})
+}
+
+// find returns the group that a request names by name or by ARN, if the caller
+// may perform the action on it, or on a stream of it.
+func (l *Logs) find(ctx context.Context, action, name, identifier, stream string) (*group, error) {
 	switch {
 	case (name == "") == (identifier == ""):
 		return nil, invalid("exactly one of logGroupName and logGroupIdentifier is required")
@@ -45,6 +54,9 @@ func (l *Logs) find(name, identifier string) (*group, error) {
 		name = strings.TrimSuffix(name, ":*")
 	case name == "":
 		name = identifier
+	}
+	if err := l.authorize(ctx, action, name, stream); err != nil {
+		return nil, err
 	}
 	if g := l.group(name); g != nil {
 		return g, nil
@@ -92,9 +104,12 @@ type logGroup struct {
 	StoredBytes       int64  `json:"storedBytes"`
 }
 
-func (l *Logs) describeLogGroups(_ context.Context, in *describeLogGroupsInput) (*describeLogGroupsOutput, error) {
+func (l *Logs) describeLogGroups(ctx context.Context, in *describeLogGroupsInput) (*describeLogGroupsOutput, error) {
 	if in.LogGroupNamePrefix != "" && in.LogGroupNamePattern != "" {
 		return nil, invalid("logGroupNamePrefix and logGroupNamePattern are mutually exclusive")
+	}
+	if err := l.authorize(ctx, "DescribeLogGroups", "", ""); err != nil {
+		return nil, err
 	}
 	limit, err := pageLimit(in.Limit, maxDescribed)
 	if err != nil {
@@ -153,8 +168,8 @@ type logStream struct {
 	StoredBytes         int64  `json:"storedBytes"`
 }
 
-func (l *Logs) describeLogStreams(_ context.Context, in *describeLogStreamsInput) (*describeLogStreamsOutput, error) {
-	g, err := l.find(in.LogGroupName, in.LogGroupIdentifier)
+func (l *Logs) describeLogStreams(ctx context.Context, in *describeLogStreamsInput) (*describeLogStreamsOutput, error) {
+	g, err := l.find(ctx, "DescribeLogStreams", in.LogGroupName, in.LogGroupIdentifier, "")
 	if err != nil {
 		return nil, err
 	}
@@ -238,8 +253,8 @@ type filteredLogEvent struct {
 	Timestamp     int64  `json:"timestamp"`
 }
 
-func (l *Logs) filterLogEvents(_ context.Context, in *filterLogEventsInput) (*filterLogEventsOutput, error) {
-	g, err := l.find(in.LogGroupName, in.LogGroupIdentifier)
+func (l *Logs) filterLogEvents(ctx context.Context, in *filterLogEventsInput) (*filterLogEventsOutput, error) {
+	g, err := l.find(ctx, "FilterLogEvents", in.LogGroupName, in.LogGroupIdentifier, "")
 	if err != nil {
 		return nil, err
 	}
@@ -329,8 +344,8 @@ const (
 	backwardToken = "b/"
 )
 
-func (l *Logs) getLogEvents(_ context.Context, in *getLogEventsInput) (*getLogEventsOutput, error) {
-	g, err := l.find(in.LogGroupName, in.LogGroupIdentifier)
+func (l *Logs) getLogEvents(ctx context.Context, in *getLogEventsInput) (*getLogEventsOutput, error) {
+	g, err := l.find(ctx, "GetLogEvents", in.LogGroupName, in.LogGroupIdentifier, in.LogStreamName)
 	if err != nil {
 		return nil, err
 	}

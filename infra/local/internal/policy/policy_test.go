@@ -7,10 +7,21 @@ import (
 
 const queueARN = "arn:aws:sqs:us-east-1:1:q"
 
+// with are the keys of a rule's request, and others.
+func with(more map[string][]string) Keys {
+	service := ServiceKeys("arn:aws:events:us-east-1:1:rule/b/r", "1")
+	return func(key string) []string {
+		if values, ok := more[key]; ok {
+			return values
+		}
+		return service(key)
+	}
+}
+
 func TestAPolicyAllowsWhatAStatementAllowsAndNoneDenies(t *testing.T) {
 	request := func(edit ...func(*Request)) Request {
 		r := Request{Service: "events.amazonaws.com", Action: "sqs:SendMessage", Resource: queueARN,
-			Context: map[string][]string{"aws:sourcearn": {"arn:aws:events:us-east-1:1:rule/b/r"}, "aws:securetransport": {"true"}}}
+			Keys: with(nil)}
 		for _, e := range edit {
 			e(&r)
 		}
@@ -31,10 +42,10 @@ func TestAPolicyAllowsWhatAStatementAllowsAndNoneDenies(t *testing.T) {
 		{"condition holds", allow + `,"Condition":{"ArnLike":{"aws:SourceArn":"arn:aws:events:*:1:rule/b/?"}}}`, request(), true},
 		{"condition fails", allow + `,"Condition":{"ArnEquals":{"aws:SourceArn":"arn:aws:events:us-east-1:1:rule/b/x"}}}`, request(), false},
 		{"one of several values", allow + `,"Condition":{"StringEquals":{"aws:SourceArn":["x","arn:aws:events:us-east-1:1:rule/b/r"]}}}`, request(), true},
-		{"the key is missing", allow + `,"Condition":{"StringEquals":{"aws:SourceOrgID":"o"}}}`, request(), false},
-		{"not equal holds for a missing key", allow + `,"Condition":{"StringNotEquals":{"aws:SourceOrgID":"o"}}}`, request(), true},
-		{"for all values", allow + `,"Condition":{"ForAllValues:StringLike":{"k":"a#*"}}}`, request(func(r *Request) { r.Context["k"] = []string{"a#1", "a#2"} }), true},
-		{"for all values but one", allow + `,"Condition":{"ForAllValues:StringLike":{"k":"a#*"}}}`, request(func(r *Request) { r.Context["k"] = []string{"a#1", "b#2"} }), false},
+		{"the key is missing", allow + `,"Condition":{"StringEquals":{"aws:PrincipalArn":"o"}}}`, request(), false},
+		{"not equal holds for a missing key", allow + `,"Condition":{"StringNotEquals":{"aws:PrincipalArn":"o"}}}`, request(), true},
+		{"for all values", allow + `,"Condition":{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"a#*"}}}`, request(func(r *Request) { r.Keys = with(map[string][]string{"dynamodb:leadingkeys": []string{"a#1", "a#2"}}) }), true},
+		{"for all values but one", allow + `,"Condition":{"ForAllValues:StringLike":{"dynamodb:LeadingKeys":"a#*"}}}`, request(func(r *Request) { r.Keys = with(map[string][]string{"dynamodb:leadingkeys": []string{"a#1", "b#2"}}) }), false},
 		{"denied", allow + `},{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}`, request(), false},
 		{"a denial whose condition fails", allow + `},{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`, request(), true},
 	} {
@@ -50,10 +61,12 @@ func TestAPolicyAllowsWhatAStatementAllowsAndNoneDenies(t *testing.T) {
 
 func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 	for document, want := range map[string]string{
-		`{"Statement":[{"Effect":"Maybe"}]}`:                                         "Allow or Deny",
-		`{"Statement":[{"Sid":"s","Effect":"Allow","NotAction":"x"}]}`:               "NotAction",
-		`{"Statement":[{"Sid":"s","Effect":"Allow","Condition":{"Odd":{"a":"b"}}}]}`: `"s": condition operator Odd`,
-		`{"Statement":[{"Effect":"Allow","Principal":{"Federated":"x"}}]}`:           "kind Federated",
+		`{"Statement":[{"Effect":"Maybe"}]}`:                                                     "Allow or Deny",
+		`{"Statement":[{"Sid":"s","Effect":"Allow","NotAction":"x"}]}`:                           "NotAction",
+		`{"Statement":[{"Sid":"s","Effect":"Allow","Condition":{"Odd":{"aws:SourceArn":"b"}}}]}`: `"s": condition operator Odd`,
+		`{"Statement":[{"Effect":"Allow","Principal":{"Federated":"x"}}]}`:                       "kind Federated",
+		`{"Statement":[{"Sid":"s","Effect":"Allow","Condition":{"Bool":{"a:b":"c"}}}]}`:          `"s": condition key a:b`,
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"a:${b}"}]}`:          "policy variables",
 		`{"Statement":`: "policy document",
 	} {
 		if _, err := Parse([]byte(document)); err == nil || !strings.Contains(err.Error(), want) {

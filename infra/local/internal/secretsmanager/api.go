@@ -35,6 +35,19 @@ func (s *Service) Operations() awswire.Operations {
 	}
 }
 
+// authorize asks whether the caller may perform an action, like GetSecretValue,
+// on the secret that an id names. One that does not exist has six question marks
+// for the random end of its ARN.
+func (s *Service) authorize(ctx context.Context, action, id string) error {
+	s.mu.Lock()
+	resource := s.arnPrefix() + strings.TrimPrefix(id, s.arnPrefix()) + "-" + strings.Repeat("?", suffixLength)
+	if one, err := s.find(id); err == nil {
+		resource = s.arn(one)
+	}
+	s.mu.Unlock()
+	return awswire.Authorize(ctx, awswire.Access{Action: "secretsmanager:" + action, Resource: resource})
+}
+
 type none struct{}
 
 // epoch is a time as the protocol writes it: seconds, with milliseconds after
@@ -109,7 +122,10 @@ type createInput struct {
 	Tags               []tag
 }
 
-func (s *Service) createSecret(_ context.Context, in *createInput) (*written, error) {
+func (s *Service) createSecret(ctx context.Context, in *createInput) (*written, error) {
+	if err := s.authorize(ctx, "CreateSecret", in.Name); err != nil {
+		return nil, err
+	}
 	if !validName.MatchString(in.Name) {
 		return nil, awswire.Errorf("ValidationException", "Invalid name. Must be a valid name containing alphanumeric characters, or any of the following: -/_+=.@! (1 to 512; got %q)", in.Name)
 	}
@@ -166,7 +182,10 @@ type putInput struct {
 	VersionStages      []string
 }
 
-func (s *Service) putSecretValue(_ context.Context, in *putInput) (*written, error) {
+func (s *Service) putSecretValue(ctx context.Context, in *putInput) (*written, error) {
+	if err := s.authorize(ctx, "PutSecretValue", in.SecretId); err != nil {
+		return nil, err
+	}
 	v := value{in.SecretString, in.SecretBinary}
 	if !v.given() {
 		return nil, awswire.Errorf("InvalidRequestException", "You must provide either SecretString or SecretBinary.")
@@ -194,7 +213,10 @@ type updateInput struct {
 	SecretBinary       []byte
 }
 
-func (s *Service) updateSecret(_ context.Context, in *updateInput) (*written, error) {
+func (s *Service) updateSecret(ctx context.Context, in *updateInput) (*written, error) {
+	if err := s.authorize(ctx, "UpdateSecret", in.SecretId); err != nil {
+		return nil, err
+	}
 	if in.Description != nil {
 		if err := checkDescription(*in.Description); err != nil {
 			return nil, err
@@ -250,7 +272,10 @@ type gotten struct {
 	CreatedDate   epoch
 }
 
-func (s *Service) getSecretValue(_ context.Context, in *getInput) (*gotten, error) {
+func (s *Service) getSecretValue(ctx context.Context, in *getInput) (*gotten, error) {
+	if err := s.authorize(ctx, "GetSecretValue", in.SecretId); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, err := s.active(in.SecretId)
@@ -315,7 +340,10 @@ type secretID struct {
 	SecretId string //nolint:revive // the API's spelling
 }
 
-func (s *Service) describeSecret(_ context.Context, in *secretID) (*description, error) {
+func (s *Service) describeSecret(ctx context.Context, in *secretID) (*description, error) {
+	if err := s.authorize(ctx, "DescribeSecret", in.SecretId); err != nil {
+		return nil, err
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	one, err := s.find(in.SecretId)
@@ -397,7 +425,10 @@ func pageSize(asked *int) (int, error) {
 	return *asked, nil
 }
 
-func (s *Service) listSecrets(_ context.Context, in *listInput) (*list, error) {
+func (s *Service) listSecrets(ctx context.Context, in *listInput) (*list, error) {
+	if err := awswire.Authorize(ctx, awswire.Access{Action: "secretsmanager:ListSecrets", Resource: "*"}); err != nil {
+		return nil, err
+	}
 	size, err := pageSize(in.MaxResults)
 	if err != nil {
 		return nil, err
@@ -464,7 +495,10 @@ type versionList struct {
 	NextToken string `json:",omitzero"`
 }
 
-func (s *Service) listSecretVersionIDs(_ context.Context, in *listVersionsInput) (*versionList, error) {
+func (s *Service) listSecretVersionIDs(ctx context.Context, in *listVersionsInput) (*versionList, error) {
+	if err := s.authorize(ctx, "ListSecretVersionIds", in.SecretId); err != nil {
+		return nil, err
+	}
 	size, err := pageSize(in.MaxResults)
 	if err != nil {
 		return nil, err
@@ -518,7 +552,10 @@ type deleted struct {
 	DeletionDate epoch
 }
 
-func (s *Service) deleteSecret(_ context.Context, in *deleteInput) (*deleted, error) {
+func (s *Service) deleteSecret(ctx context.Context, in *deleteInput) (*deleted, error) {
+	if err := s.authorize(ctx, "DeleteSecret", in.SecretId); err != nil {
+		return nil, err
+	}
 	days := defaultWindow
 	if in.RecoveryWindowInDays != nil {
 		days = *in.RecoveryWindowInDays
@@ -553,7 +590,10 @@ func (s *Service) deleteSecret(_ context.Context, in *deleteInput) (*deleted, er
 	return &deleted{s.arn(one), one.Name, at(changed.DeletionAt)}, s.save(s.store.NewBatch(), changed)
 }
 
-func (s *Service) restoreSecret(_ context.Context, in *secretID) (*written, error) {
+func (s *Service) restoreSecret(ctx context.Context, in *secretID) (*written, error) {
+	if err := s.authorize(ctx, "RestoreSecret", in.SecretId); err != nil {
+		return nil, err
+	}
 	one, err := s.change(in.SecretId, s.find, func(one *secret) error { one.DeletionAt = time.Time{}; return nil })
 	if err != nil {
 		return nil, err
@@ -561,18 +601,24 @@ func (s *Service) restoreSecret(_ context.Context, in *secretID) (*written, erro
 	return &written{ARN: s.arn(one), Name: one.Name}, nil
 }
 
-func (s *Service) tagResource(_ context.Context, in *struct {
+func (s *Service) tagResource(ctx context.Context, in *struct {
 	SecretId string //nolint:revive // the API's spelling
 	Tags     []tag
 }) (*none, error) {
+	if err := s.authorize(ctx, "TagResource", in.SecretId); err != nil {
+		return nil, err
+	}
 	_, err := s.change(in.SecretId, s.active, func(one *secret) error { return setTags(one.Tags, in.Tags) })
 	return &none{}, err
 }
 
-func (s *Service) untagResource(_ context.Context, in *struct {
+func (s *Service) untagResource(ctx context.Context, in *struct {
 	SecretId string //nolint:revive // the API's spelling
 	TagKeys  []string
 }) (*none, error) {
+	if err := s.authorize(ctx, "UntagResource", in.SecretId); err != nil {
+		return nil, err
+	}
 	_, err := s.change(in.SecretId, s.active, func(one *secret) error {
 		for _, key := range in.TagKeys {
 			delete(one.Tags, key)

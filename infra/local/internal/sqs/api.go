@@ -89,19 +89,34 @@ func missing(parameter string) error {
 	return awswire.Errorf("MissingParameter", "The request must contain the parameter %s", parameter)
 }
 
-// byURL finds the queue that a queue URL names; only the URL's last part
-// counts, as clients may reach the port under another name.
-func (s *Service) byURL(queueURL string) (*queue, error) {
+// byURL finds the queue that a queue URL names, if the caller may perform the
+// action on it; only the URL's last part counts, as clients may reach the port
+// under another name.
+func (s *Service) byURL(ctx context.Context, action, queueURL string) (*queue, error) {
 	u, err := url.Parse(queueURL)
 	if err != nil || queueURL == "" {
 		return nil, awswire.Errorf("InvalidAddress", "The address %q is not valid for this endpoint", queueURL)
 	}
-	return s.find(path.Base(u.Path))
+	name := path.Base(u.Path)
+	if err := s.authorize(ctx, action, name); err != nil {
+		return nil, err
+	}
+	return s.find(name)
+}
+
+// authorize asks whether the caller may perform an action, like SendMessage, on
+// the queue of the given name, which need not exist.
+func (s *Service) authorize(ctx context.Context, action, name string) error {
+	a := awswire.Access{Action: "sqs:" + action, Resource: s.ARN(name)}
+	if q, err := s.find(name); err == nil {
+		a.Policy = q.policy()
+	}
+	return awswire.Authorize(ctx, a)
 }
 
 type queueURL struct{ QueueUrl string } //nolint:revive // the API's spelling
 
-func (s *Service) createQueue(_ context.Context, in *struct {
+func (s *Service) createQueue(ctx context.Context, in *struct {
 	QueueName  string
 	Attributes Attributes
 	Tags       map[string]string `json:"tags"`
@@ -109,26 +124,32 @@ func (s *Service) createQueue(_ context.Context, in *struct {
 	if in.QueueName == "" {
 		return nil, missing("QueueName")
 	}
+	if err := s.authorize(ctx, "CreateQueue", in.QueueName); err != nil {
+		return nil, err
+	}
 	if err := s.CreateQueue(in.QueueName, in.Attributes, in.Tags); err != nil {
 		return nil, err
 	}
 	return &queueURL{s.QueueURL(in.QueueName)}, nil
 }
 
-func (s *Service) deleteQueue(_ context.Context, in *queueURL) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+func (s *Service) deleteQueue(ctx context.Context, in *queueURL) (*none, error) {
+	q, err := s.byURL(ctx, "DeleteQueue", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
 	return &none{}, s.DeleteQueue(q.name)
 }
 
-func (s *Service) getQueueURL(_ context.Context, in *struct {
+func (s *Service) getQueueURL(ctx context.Context, in *struct {
 	QueueName              string
 	QueueOwnerAWSAccountId string
 }) (*queueURL, error) {
 	if in.QueueOwnerAWSAccountId != "" && in.QueueOwnerAWSAccountId != s.config.Account {
 		return nil, noSuchQueue(in.QueueName)
+	}
+	if err := s.authorize(ctx, "GetQueueUrl", in.QueueName); err != nil {
+		return nil, err
 	}
 	if _, err := s.find(in.QueueName); err != nil {
 		return nil, err
@@ -161,11 +182,14 @@ type listed struct {
 	NextToken string   `json:",omitempty"`
 }
 
-func (s *Service) listQueues(_ context.Context, in *struct {
+func (s *Service) listQueues(ctx context.Context, in *struct {
 	QueueNamePrefix string
 	MaxResults      *int
 	NextToken       string
 }) (*listed, error) {
+	if err := s.authorize(ctx, "ListQueues", ""); err != nil {
+		return nil, err
+	}
 	queues := slices.DeleteFunc(s.all(), func(q *queue) bool { return !strings.HasPrefix(q.name, in.QueueNamePrefix) })
 	urls, next, err := s.page(queues, in.MaxResults, in.NextToken)
 	return &listed{urls, next}, err
@@ -176,12 +200,12 @@ type listedSources struct {
 	NextToken string   `json:",omitempty"`
 }
 
-func (s *Service) listDeadLetterSourceQueues(_ context.Context, in *struct {
+func (s *Service) listDeadLetterSourceQueues(ctx context.Context, in *struct {
 	QueueUrl   string
 	MaxResults *int
 	NextToken  string
 }) (*listedSources, error) {
-	dlq, err := s.byURL(in.QueueUrl)
+	dlq, err := s.byURL(ctx, "ListDeadLetterSourceQueues", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -193,11 +217,11 @@ func (s *Service) listDeadLetterSourceQueues(_ context.Context, in *struct {
 	return &listedSources{urls, next}, err
 }
 
-func (s *Service) tagQueue(_ context.Context, in *struct {
+func (s *Service) tagQueue(ctx context.Context, in *struct {
 	QueueUrl string
 	Tags     map[string]string
 }) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "TagQueue", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -207,11 +231,11 @@ func (s *Service) tagQueue(_ context.Context, in *struct {
 	return &none{}, s.changeTags(q.name, func(tags map[string]string) { maps.Copy(tags, in.Tags) })
 }
 
-func (s *Service) untagQueue(_ context.Context, in *struct {
+func (s *Service) untagQueue(ctx context.Context, in *struct {
 	QueueUrl string
 	TagKeys  []string
 }) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "UntagQueue", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -225,10 +249,10 @@ func (s *Service) untagQueue(_ context.Context, in *struct {
 	})
 }
 
-func (s *Service) listQueueTags(_ context.Context, in *queueURL) (*struct {
+func (s *Service) listQueueTags(ctx context.Context, in *queueURL) (*struct {
 	Tags map[string]string `json:",omitempty"`
 }, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "ListQueueTags", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -237,11 +261,11 @@ func (s *Service) listQueueTags(_ context.Context, in *queueURL) (*struct {
 	}{q.config().Tags}, nil
 }
 
-func (s *Service) getQueueAttributes(_ context.Context, in *struct {
+func (s *Service) getQueueAttributes(ctx context.Context, in *struct {
 	QueueUrl       string
 	AttributeNames []string
 }) (*struct{ Attributes Attributes }, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "GetQueueAttributes", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -267,11 +291,11 @@ var knownAttributes = map[string]bool{
 	"FifoQueue": true, "ContentBasedDeduplication": true, "DeduplicationScope": true, "FifoThroughputLimit": true,
 }
 
-func (s *Service) setQueueAttributes(_ context.Context, in *struct {
+func (s *Service) setQueueAttributes(ctx context.Context, in *struct {
 	QueueUrl   string
 	Attributes Attributes
 }) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "SetQueueAttributes", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -281,32 +305,32 @@ func (s *Service) setQueueAttributes(_ context.Context, in *struct {
 	return &none{}, s.SetAttributes(q.name, in.Attributes)
 }
 
-func (s *Service) addPermission(_ context.Context, in *struct {
+func (s *Service) addPermission(ctx context.Context, in *struct {
 	QueueUrl      string
 	Label         string
 	AWSAccountIds []string
 	Actions       []string
 }) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "AddPermission", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
 	return &none{}, s.AddPermission(q.name, in.Label, in.AWSAccountIds, in.Actions)
 }
 
-func (s *Service) removePermission(_ context.Context, in *struct {
+func (s *Service) removePermission(ctx context.Context, in *struct {
 	QueueUrl string
 	Label    string
 }) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "RemovePermission", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
 	return &none{}, s.RemovePermission(q.name, in.Label)
 }
 
-func (s *Service) purgeQueue(_ context.Context, in *queueURL) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+func (s *Service) purgeQueue(ctx context.Context, in *queueURL) (*none, error) {
+	q, err := s.byURL(ctx, "PurgeQueue", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -363,7 +387,7 @@ func (s *Service) sendMessage(ctx context.Context, in *struct {
 	QueueUrl string
 	outgoing
 }) (*sentMessage, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "SendMessage", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -479,7 +503,7 @@ func (s *Service) sendMessageBatch(ctx context.Context, in *struct {
 	QueueUrl string
 	Entries  []sendEntry
 }) (*sendBatchOutput, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "SendMessage", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -535,7 +559,7 @@ func (s *Service) receiveMessage(ctx context.Context, in *struct {
 	MessageAttributeNames       []string
 	ReceiveRequestAttemptId     *string
 }) (*receiveOutput, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "ReceiveMessage", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -604,11 +628,11 @@ func selected[V any](attributes map[string]V, names []string) map[string]V {
 	return out
 }
 
-func (s *Service) deleteMessage(_ context.Context, in *struct {
+func (s *Service) deleteMessage(ctx context.Context, in *struct {
 	QueueUrl      string
 	ReceiptHandle string
 }) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "DeleteMessage", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -640,11 +664,11 @@ func (o *handleBatchOutput) add(id string, err error) {
 	o.Successful = append(o.Successful, idOnly{id})
 }
 
-func (s *Service) deleteMessageBatch(_ context.Context, in *struct {
+func (s *Service) deleteMessageBatch(ctx context.Context, in *struct {
 	QueueUrl string
 	Entries  []struct{ Id, ReceiptHandle string }
 }) (*handleBatchOutput, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "DeleteMessage", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -663,12 +687,12 @@ func (s *Service) deleteMessageBatch(_ context.Context, in *struct {
 	return out, nil
 }
 
-func (s *Service) changeMessageVisibility(_ context.Context, in *struct {
+func (s *Service) changeMessageVisibility(ctx context.Context, in *struct {
 	QueueUrl          string
 	ReceiptHandle     string
 	VisibilityTimeout int
 }) (*none, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "ChangeMessageVisibility", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
@@ -682,11 +706,11 @@ func (q *queue) change(handle string, seconds int) error {
 	return q.changeVisibility(handle, time.Duration(seconds)*time.Second)
 }
 
-func (s *Service) changeMessageVisibilityBatch(_ context.Context, in *struct {
+func (s *Service) changeMessageVisibilityBatch(ctx context.Context, in *struct {
 	QueueUrl string
 	Entries  []handleEntry
 }) (*handleBatchOutput, error) {
-	q, err := s.byURL(in.QueueUrl)
+	q, err := s.byURL(ctx, "ChangeMessageVisibility", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}

@@ -309,7 +309,7 @@ func TestPermissionsAreStatementsOfTheQueuesPolicy(t *testing.T) {
 		t.Fatalf("got  %s\nwant %s", got, one)
 	}
 	may := func(account, action string) bool {
-		return q.allows(ipolicy.Request{AWS: "arn:aws:iam::" + account + ":root", Action: action, Resource: s.ARN("q")})
+		return q.allows(ipolicy.Request{ARNs: []string{"arn:aws:iam::" + account + ":root"}, Action: action, Resource: s.ARN("q")})
 	}
 	if !may("111111111111", "sqs:SendMessage") || may("222222222222", "sqs:SendMessage") || may("111111111111", "sqs:ReceiveMessage") {
 		t.Error("the policy does not allow what was permitted, or more")

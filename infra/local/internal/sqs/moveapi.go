@@ -52,7 +52,21 @@ func checkARN(parameter, arn string) error {
 	return nil
 }
 
-func (s *Service) startMessageMoveTask(_ context.Context, in *struct {
+// authorizeMove asks for what an operation on move tasks needs with the source
+// ("Amazon SQS API permissions: Actions and resource reference").
+func (s *Service) authorizeMove(ctx context.Context, operation, sourceARN string) error {
+	for _, action := range []string{operation, "ReceiveMessage", "DeleteMessage", "GetQueueAttributes"} {
+		if err := s.authorize(ctx, action, nameOf(sourceARN)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nameOf is the name of the queue that an ARN names.
+func nameOf(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
+
+func (s *Service) startMessageMoveTask(ctx context.Context, in *struct {
 	SourceArn                    string
 	DestinationArn               string
 	MaxNumberOfMessagesPerSecond *int
@@ -72,6 +86,14 @@ func (s *Service) startMessageMoveTask(_ context.Context, in *struct {
 	if p := in.MaxNumberOfMessagesPerSecond; p != nil {
 		if rate = *p; rate < 1 || rate > maxMoveRate {
 			return nil, awswire.Errorf("InvalidParameterValue", "Value %d for parameter MaxNumberOfMessagesPerSecond is invalid. Reason: Must be between 1 and %d, if provided", rate, maxMoveRate)
+		}
+	}
+	if err := s.authorizeMove(ctx, "StartMessageMoveTask", in.SourceArn); err != nil {
+		return nil, err
+	}
+	if in.DestinationArn != "" {
+		if err := s.authorize(ctx, "SendMessage", nameOf(in.DestinationArn)); err != nil {
+			return nil, err
 		}
 	}
 	t, err := s.StartMove(in.SourceArn, in.DestinationArn, rate)
@@ -94,7 +116,7 @@ type listedMove struct {
 	StartedTimestamp                  int64
 }
 
-func (s *Service) listMessageMoveTasks(_ context.Context, in *struct {
+func (s *Service) listMessageMoveTasks(ctx context.Context, in *struct {
 	SourceArn  string
 	MaxResults *int
 }) (*struct{ Results []listedMove }, error) {
@@ -106,6 +128,9 @@ func (s *Service) listMessageMoveTasks(_ context.Context, in *struct {
 		if most = *in.MaxResults; most < 1 || most > maxMovesListed {
 			return nil, awswire.Errorf("InvalidParameterValue", "Value %d for parameter MaxResults is invalid. Reason: Must be between 1 and %d, if provided", most, maxMovesListed)
 		}
+	}
+	if err := s.authorizeMove(ctx, "ListMessageMoveTasks", in.SourceArn); err != nil {
+		return nil, err
 	}
 	tasks, err := s.Moves(in.SourceArn)
 	if err != nil {
@@ -126,11 +151,18 @@ func (s *Service) listMessageMoveTasks(_ context.Context, in *struct {
 	return &struct{ Results []listedMove }{out}, nil
 }
 
-func (s *Service) cancelMessageMoveTask(_ context.Context, in *struct{ TaskHandle string }) (*struct {
+func (s *Service) cancelMessageMoveTask(ctx context.Context, in *struct{ TaskHandle string }) (*struct {
 	ApproximateNumberOfMessagesMoved int
 }, error) {
 	if in.TaskHandle == "" {
 		return nil, missing("TaskHandle")
+	}
+	h, err := parseTaskHandle(in.TaskHandle)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.authorizeMove(ctx, "CancelMessageMoveTask", h.SourceARN); err != nil {
+		return nil, err
 	}
 	moved, err := s.CancelMove(in.TaskHandle)
 	if err != nil {

@@ -52,11 +52,7 @@ func (s *Service) prepareFromService(batch *store.Batch, principal string, out O
 	}
 	allowed := q.allows(policy.Request{
 		Service: principal, Action: "sqs:SendMessage", Resource: out.QueueARN,
-		Context: map[string][]string{
-			"aws:sourcearn":       {out.SourceARN},
-			"aws:sourceaccount":   {s.config.Account},
-			"aws:securetransport": {"true"}, // within AWS; loopback counts as such
-		},
+		Keys: policy.ServiceKeys(out.SourceARN, s.config.Account),
 	})
 	if !allowed {
 		return sending{}, awswire.Errorf("AccessDenied", "%s may not sqs:SendMessage to %s for %s: the queue's policy does not allow it", principal, out.QueueARN, out.SourceARN)

@@ -29,6 +29,7 @@ func Query(account string, identify func(accessKeyID string) (id Identity, ok bo
 		Namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
 		Operations: awswire.Operations{
 			"GetCallerIdentity": awswire.Op(func(ctx context.Context, _ *struct{}) (*answer, error) {
+				awswire.NeedsNone(ctx)
 				id, ok := identify(awswire.CallerFrom(ctx).AccessKeyID)
 				if !ok {
 					return nil, &awswire.Error{Code: "InvalidClientTokenId", Status: http.StatusForbidden,
