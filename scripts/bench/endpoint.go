@@ -4,20 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"github.com/penstock-dev/penstock/scripts/internal/devtest"
 	"github.com/penstock-dev/penstock/scripts/internal/project"
 )
 
@@ -39,7 +34,7 @@ func (b *bench) buses(ctx context.Context) ([]endpoint, error) {
 	if b.endpoints != nil {
 		return b.endpoints, nil
 	}
-	local, stop, err := environment(ctx)
+	local, stop, err := b.environment(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -53,39 +48,22 @@ func (b *bench) buses(ctx context.Context) ([]endpoint, error) {
 	return b.endpoints, nil
 }
 
-// environment starts `penstock dev` on data of its own. The returned function
-// ends it.
-func environment(ctx context.Context) (aws.Config, func(), error) {
+// environment starts `penstock dev` of this project on data of its own. The
+// returned function ends it.
+func (b *bench) environment(ctx context.Context) (aws.Config, func(), error) {
 	root, err := project.Root()
 	if err != nil {
 		return aws.Config{}, nil, err
 	}
-	dir, err := os.MkdirTemp("", "penstock-bench-")
+	dir, err := b.tempDir()
 	if err != nil {
 		return aws.Config{}, nil, err
 	}
-	program := filepath.Join(dir, "penstock")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, "./scripts/penstock")
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		_ = os.RemoveAll(dir)
-		return aws.Config{}, nil, fmt.Errorf("go build ./scripts/penstock: %w\n%s", err, out)
-	}
-	cmd := exec.Command(program, "dev", "--port", "0", "--data-dir", filepath.Join(dir, "data"))
-	cmd.Dir = root
-	var said bytes.Buffer // it would be told that nobody subscribes
-	cmd.Stderr = &said
-	// A group of its own, so that Ctrl-C at the terminal leaves it to us.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	dev, err := devtest.Start(cmd)
+	dev, err := b.dev(ctx, root, dir)
 	if err != nil {
-		_ = os.RemoveAll(dir)
-		return aws.Config{}, nil, fmt.Errorf("%w\n%s", err, &said)
+		return aws.Config{}, nil, err
 	}
-	return dev.AWS(), func() {
-		_ = dev.Signal(os.Interrupt)
-		_ = os.RemoveAll(dir)
-	}, nil
+	return dev.AWS(), func() { _ = dev.Signal(os.Interrupt) }, nil
 }
 
 // distant serves PutEvents and nothing else, accepts everything, keeps nothing,

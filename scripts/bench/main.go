@@ -39,7 +39,7 @@ type part struct {
 }
 
 // suites are all that there are: a new one is a file and a line here.
-var suites = []suite{publish, functions}
+var suites = []suite{publish, functions, localSuite}
 
 // scale says how much is measured.
 type scale struct {
@@ -160,7 +160,9 @@ type bench struct {
 	scale  scale
 	report report
 
-	// What parts share is started by the first that needs it, see endpoint.go.
+	// What parts share is started by the first that needs it, see endpoint.go
+	// and project.go.
+	program   string // the compiled penstock
 	endpoints []endpoint
 	server    *postgres.Server
 	closers   []func()

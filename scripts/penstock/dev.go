@@ -34,6 +34,7 @@ type devFlags struct {
 	port    int
 	dataDir string
 	reset   bool
+	watch   bool
 	demo    demoFlags
 }
 
@@ -78,6 +79,7 @@ receives them in batches and charges a fee for each, exactly once. Exit status
 	flags.IntVar(&f.port, "port", defaultPort, "loopback port; 0 takes any free one")
 	flags.StringVar(&f.dataDir, "data-dir", filepath.Join(".penstock", "local"), "where data, logs and built programs are kept, relative to the project's root")
 	flags.BoolVar(&f.reset, "reset", false, "remove the data and logs of earlier runs first")
+	flags.BoolVar(&f.watch, "watch", true, "follow what is saved in the project; false runs what there is at the start")
 	f.demo.add(cmd)
 	return cmd
 }
@@ -107,10 +109,12 @@ func (f *devFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	fmt.Fprintf(out, "\nready after %.1f s (Ctrl-C stops it)\n", time.Since(began).Seconds())
-	if err := reload.run(ctx, began); err != nil {
-		fmt.Fprintln(progress, "warning: changes of code are not noticed:", err)
-		<-ctx.Done()
+	if f.watch {
+		if err := reload.run(ctx, began); err != nil {
+			fmt.Fprintln(progress, "warning: changes of code are not noticed:", err)
+		}
 	}
+	<-ctx.Done()
 	fmt.Fprintln(progress, "stopping")
 	summarise(progress, env)
 	return closing(env)

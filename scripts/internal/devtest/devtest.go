@@ -56,6 +56,9 @@ func Start(cmd *exec.Cmd) (*Dev, error) {
 	return nil, fmt.Errorf("penstock dev ended before it was ready:\n%s", d.Output)
 }
 
+// PID is the process's id.
+func (d *Dev) PID() int { return d.cmd.Process.Pid }
+
 // Kill ends it with SIGKILL, if it still runs.
 func (d *Dev) Kill() { _ = d.cmd.Process.Kill(); _ = d.cmd.Wait() }
 
