@@ -20,6 +20,7 @@ type test interface {
 
 // maxNumber bounds the numbers that compare as numbers: −5.0e9 to +5.0e9, both included ("Comparison operators for use in
 // event patterns in Amazon EventBridge", numeric matching). A number outside matches its own spelling and nothing else.
+// Event Ruler of today compares every number that a float64 holds; the page is narrower, and safe.
 const maxNumber = 5e9
 
 // operators parse what stands behind an operator's name. exists is not among them: it tests the path, not a value.
@@ -94,10 +95,13 @@ func (t equalAddress) match(v *value) bool {
 	return v.kind == isString && ok && a == t.addr
 }
 
+// parseAddress reads an IPv4 or IPv6 address. As in Event Ruler, one that mixes the notations of both is none.
 func parseAddress(s string) (netip.Addr, bool) {
 	a, err := netip.ParseAddr(s)
-	return a.Unmap(), err == nil && a.Zone() == ""
+	return a.Unmap(), err == nil && a.Zone() == "" && !mixesNotations(s)
 }
+
+func mixesNotations(s string) bool { return strings.Contains(s, ":") && strings.Contains(s, ".") }
 
 // equalNumber matches numbers of the same value however they are spelled: 300, 300.0 and 3.0e2.
 type equalNumber struct {
@@ -116,13 +120,31 @@ func parseNumber(text string) (n float64, inRange bool) {
 	return n, err == nil && math.Abs(n) <= maxNumber
 }
 
+// maxDecimals is how many digits right of the decimal point EventBridge compares (as maxNumber).
+const maxDecimals = 6
+
 // parseComparable is parseNumber for operators, which take no other numbers.
 func parseComparable(v json.Number) (float64, error) {
 	n, ok := parseNumber(v.String())
 	if !ok {
 		return 0, fmt.Errorf("%s is out of range: numbers compare between -5.0e9 and +5.0e9, inclusive", v)
 	}
+	if decimals(v.String()) > maxDecimals {
+		return 0, fmt.Errorf("%s is too precise: numbers compare to %d digits right of the decimal point", v, maxDecimals)
+	}
 	return n, nil
+}
+
+// decimals counts the digits of a JSON number right of the decimal point, without the zeros at the end.
+func decimals(text string) int {
+	mantissa, exponent, _ := strings.Cut(strings.ToLower(text), "e")
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	digits := strings.TrimRight(whole+fraction, "0")
+	if strings.Trim(digits, "-0") == "" {
+		return 0
+	}
+	shift, _ := strconv.Atoi(exponent) // none is 0; one that is out of range becomes the largest or the least there is
+	return max(0, len(digits)-len(whole)-max(shift, -len(text)-maxDecimals))
 }
 
 type prefix struct{ text string }
@@ -205,7 +227,10 @@ func parseEqualFold(v any) (test, error) {
 }
 
 // wildcard holds the texts between its asterisks; there is one more of them than asterisks.
-type wildcard struct{ parts []string }
+type wildcard struct {
+	text  string // as it is written
+	parts []string
+}
 
 func (t wildcard) match(v *value) bool {
 	if v.kind != isString {
@@ -235,7 +260,7 @@ func parseWildcard(v any) (test, error) {
 	if !ok {
 		return nil, fmt.Errorf("wildcard takes a string, not %s", describe(v))
 	}
-	var t wildcard
+	t := wildcard{text: text}
 	var part strings.Builder
 	for i := 0; i < len(text); i++ {
 		c := text[i]
@@ -392,7 +417,7 @@ func parseCIDR(v any) (test, error) {
 		return nil, fmt.Errorf("cidr takes a string, not %s", describe(v))
 	}
 	p, err := netip.ParsePrefix(text)
-	if err != nil {
+	if err != nil || mixesNotations(text) {
 		return nil, fmt.Errorf("cidr %q must be an IPv4 or IPv6 address, a slash and the mask's bits, like 10.0.0.0/24", text)
 	}
 	if p.Bits() == p.Addr().BitLen() {

@@ -29,6 +29,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // A Pattern is a parsed event pattern. It is immutable, and safe for concurrent use. Only Parse makes one.
@@ -43,7 +44,8 @@ type Pattern struct {
 //
 // The length of a pattern (2,048 characters by default, "Amazon EventBridge quotas") is for the caller to check. Refused
 // beyond what AWS documents: a path that is tested twice, of which EventBridge keeps one silently, and a pattern whose
-// $ors multiply out to more than 1,000 combinations.
+// $ors multiply out to more than 1,000 combinations. Wildcards are refused for their complexity at a bound that AWS does
+// not publish (see maxComplexity).
 func Parse(data []byte) (*Pattern, error) {
 	root, err := parse(data)
 	if err != nil {
@@ -51,6 +53,9 @@ func Parse(data []byte) (*Pattern, error) {
 	}
 	clauses, err := expand(root)
 	if err != nil {
+		return nil, fmt.Errorf("event pattern: %w", err)
+	}
+	if err := checkComplexity(clauses); err != nil {
 		return nil, fmt.Errorf("event pattern: %w", err)
 	}
 	var compact bytes.Buffer
@@ -62,6 +67,19 @@ func Parse(data []byte) (*Pattern, error) {
 
 // String returns the pattern as compact JSON.
 func (p *Pattern) String() string { return p.source }
+
+// HasWildcard reports whether the pattern uses the wildcard operator, alone or inside anything-but. A bus takes 30 rules
+// that do ("Amazon EventBridge quotas").
+func (p *Pattern) HasWildcard() bool {
+	for _, c := range p.clauses {
+		for _, l := range c {
+			if slices.ContainsFunc(l.tests, func(t test) bool { return len(wildcardsOf(t)) > 0 }) {
+				return true
+			}
+		}
+	}
+	return false
+}
 
 // Match reports whether the pattern matches an event, given as the whole event's JSON ({"source": …, "detail": …}).
 // The error is that of Decode. To match one event against several patterns, decode it once, with Decode, and use

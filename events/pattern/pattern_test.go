@@ -14,6 +14,7 @@ import (
 // A goldenCase is a block of a file under testdata: a pattern, and the events that it matches and does not match; or a
 // pattern and the error of parsing it.
 type goldenCase struct {
+	page    string // of AWS's documentation, by its title
 	name    string // the comment above it, or above the nearest one before it that has one
 	where   string // file:line
 	pattern string
@@ -38,7 +39,7 @@ func goldenCases(t testing.TB) []goldenCase {
 		if err != nil {
 			t.Fatal(err)
 		}
-		name, line := "", 0
+		page, name, line := "", "", 0
 		for text := range strings.Lines(string(data)) {
 			line++
 			text = strings.TrimSuffix(text, "\n")
@@ -51,8 +52,12 @@ func goldenCases(t testing.TB) []goldenCase {
 				continue
 			}
 			key, rest, _ := strings.Cut(text, ": ")
-			if key == "pattern" {
-				cases = append(cases, goldenCase{name: name, where: where, pattern: rest})
+			switch key {
+			case "page":
+				page = rest
+				continue
+			case "pattern":
+				cases = append(cases, goldenCase{page: page, name: name, where: where, pattern: rest})
 				continue
 			}
 			if len(cases) == 0 {
@@ -65,7 +70,7 @@ func goldenCases(t testing.TB) []goldenCase {
 			case "error":
 				last.err = rest
 			default:
-				t.Fatalf("%s: want pattern, match, no match or error, not %q", where, key)
+				t.Fatalf("%s: want page, pattern, match, no match or error, not %q", where, key)
 			}
 		}
 	}
@@ -76,6 +81,9 @@ func TestGoldenCases(t *testing.T) {
 	verdicts := 0
 	for _, c := range goldenCases(t) {
 		t.Run(c.name, func(t *testing.T) {
+			if c.page == "" {
+				t.Errorf("%s: no page says so", c.where)
+			}
 			p, err := pattern.Parse([]byte(c.pattern))
 			if c.err != "" {
 				verdicts++
@@ -104,6 +112,9 @@ func TestGoldenCases(t *testing.T) {
 		})
 	}
 	t.Logf("%d verdicts", verdicts)
+	if verdicts < 300 {
+		t.Errorf("%d verdicts are too few for all operators and kinds of values", verdicts)
+	}
 }
 
 func TestAnEventMustBeAJSONObject(t *testing.T) {
