@@ -53,6 +53,7 @@ func (q mappedQueues) Receive(ctx context.Context, queueARN string, most, mostBy
 		out[i] = lambda.QueueMessage{
 			ID: r.ID, ReceiptHandle: r.ReceiptHandle, Body: r.Body, BodyMD5: r.BodyMD5(), SenderID: r.SenderID,
 			SentAt: r.SentAt, FirstReceivedAt: r.FirstReceived, ReceiveCount: r.ReceiveCount, DeadLetterSource: r.DeadLetterSource,
+			GroupID: r.GroupID, TraceHeader: r.TraceHeader,
 		}
 		for name, a := range r.Attributes {
 			if out[i].Attributes == nil {

@@ -274,6 +274,7 @@ type mappingProperties struct {
 	FunctionResponseTypes          []string
 	ScalingConfig                  struct{ MaximumConcurrency int }
 	FilterCriteria                 struct{ Filters []struct{ Pattern string } }
+	MetricsConfig                  struct{ Metrics []string }
 	StartingPosition               string
 	ParallelizationFactor          int
 	BisectBatchOnFunctionError     bool
@@ -287,6 +288,9 @@ func (p *mappingProperties) Validate() error {
 		if one != "ReportBatchItemFailures" {
 			return fmt.Errorf("property FunctionResponseTypes: %q is not supported by the local environment", one)
 		}
+	}
+	if _, err := lambda.EventCountIn(p.MetricsConfig.Metrics); err != nil {
+		return err
 	}
 	_, err := matchAny(p.filters())
 	return err
@@ -334,6 +338,7 @@ func (e *Environment) mapping(ctx context.Context, _ cloudformation.Resource, p 
 		StartingPosition: p.StartingPosition, ParallelizationFactor: p.ParallelizationFactor,
 		BisectBatchOnFunctionError: p.BisectBatchOnFunctionError, MaximumRetryAttempts: p.MaximumRetryAttempts,
 		MaximumRecordAge: seconds(p.MaximumRecordAgeInSeconds), Filter: filter, FilterPatterns: p.filters(),
+		EventCountMetrics: len(p.MetricsConfig.Metrics) > 0,
 	})
 	if err != nil {
 		return cloudformation.Attributes{}, err

@@ -95,6 +95,9 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 		ScalingConfig: &awslambda.CfnEventSourceMapping_ScalingConfigProperty{
 			MaximumConcurrency: jsii.Number(f.Manifest.MaxConcurrency),
 		},
+		// What a handler reports as failed leaves no trace in the function's
+		// Errors: FailedInvokeEventCount is where it shows.
+		MetricsConfig: &awslambda.CfnEventSourceMapping_MetricsConfigProperty{Metrics: jsii.Strings("EventCount")},
 	}
 	if m.Enabled != nil && !*m.Enabled {
 		// Only ever false: a template that said true would undo the breaker, or

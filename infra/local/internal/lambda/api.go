@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -360,6 +361,7 @@ type mappingConfiguration struct {
 	MaximumBatchingWindowInSeconds int
 	MaximumRecordAgeInSeconds      *int           `json:",omitzero"`
 	MaximumRetryAttempts           *int           `json:",omitzero"`
+	MetricsConfig                  *metricsConfig `json:",omitzero"`
 	ParallelizationFactor          *int           `json:",omitzero"`
 	ScalingConfig                  *scalingConfig `json:",omitzero"`
 	StartingPosition               string         `json:",omitempty"`
@@ -373,6 +375,8 @@ func (l *Lambda) mappingARN(id string) string {
 }
 
 type scalingConfig struct{ MaximumConcurrency int }
+
+type metricsConfig struct{ Metrics []string }
 
 type filterCriteria struct{ Filters []filter }
 
@@ -396,6 +400,9 @@ func (l *Lambda) configuration(m MappingStatus) *mappingConfiguration {
 	}
 	if m.MaximumConcurrency != 0 {
 		out.ScalingConfig = &scalingConfig{m.MaximumConcurrency}
+	}
+	if m.EventCountMetrics {
+		out.MetricsConfig = &metricsConfig{[]string{eventCount}}
 	}
 	if !m.isQueue() {
 		age := -1
@@ -471,6 +478,8 @@ func (l *Lambda) serveUpdateMapping(r *http.Request) (*answer, error) {
 		Enabled                        *bool
 		BatchSize                      *int
 		MaximumBatchingWindowInSeconds *int
+		ScalingConfig                  *struct{ MaximumConcurrency *int }
+		MetricsConfig                  *struct{ Metrics []string }
 	}
 	if err := awswire.Decode(body, &in); err != nil {
 		return nil, err
@@ -478,6 +487,16 @@ func (l *Lambda) serveUpdateMapping(r *http.Request) (*answer, error) {
 	update := MappingUpdate{Enabled: in.Enabled, BatchSize: in.BatchSize}
 	if n := in.MaximumBatchingWindowInSeconds; n != nil {
 		update.Window = new(time.Duration(*n) * time.Second)
+	}
+	if c := in.ScalingConfig; c != nil { // an empty one removes the bound
+		update.MaximumConcurrency = cmp.Or(c.MaximumConcurrency, new(int))
+	}
+	if c := in.MetricsConfig; c != nil {
+		counts, err := EventCountIn(c.Metrics)
+		if err != nil {
+			return nil, err
+		}
+		update.EventCountMetrics = &counts
 	}
 	m, err := l.authorizedMapping(r, "UpdateEventSourceMapping")
 	if err != nil {

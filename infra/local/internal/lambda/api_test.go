@@ -195,14 +195,28 @@ func TestTheSDKReadsAndChangesMappings(t *testing.T) {
 	}
 	updated, err := c.UpdateEventSourceMapping(t.Context(), &awslambda.UpdateEventSourceMappingInput{
 		UUID: &queueID, Enabled: aws.Bool(false), BatchSize: aws.Int32(100), MaximumBatchingWindowInSeconds: aws.Int32(5),
+		ScalingConfig: &types.ScalingConfig{MaximumConcurrency: aws.Int32(9)},
+		MetricsConfig: &types.EventSourceMappingMetricsConfig{Metrics: []types.EventSourceMappingMetric{types.EventSourceMappingMetricEventCount}},
 	})
-	if err != nil || *updated.State != "Disabled" {
+	if err != nil || *updated.State != "Disabling" || updated.MetricsConfig.Metrics[0] != types.EventSourceMappingMetricEventCount {
 		t.Fatalf("%v, %+v", err, updated)
 	}
 	got, err := c.GetEventSourceMapping(t.Context(), &awslambda.GetEventSourceMappingInput{UUID: &queueID})
-	if err != nil || *got.State != "Disabled" || *got.BatchSize != 100 || *got.MaximumBatchingWindowInSeconds != 5 || *got.ScalingConfig.MaximumConcurrency != 20 ||
+	if err != nil || !strings.HasPrefix(*got.State, "Disabl") || *got.BatchSize != 100 || *got.MaximumBatchingWindowInSeconds != 5 || *got.ScalingConfig.MaximumConcurrency != 9 ||
 		got.FunctionResponseTypes[0] != "ReportBatchItemFailures" || time.Since(*got.LastModified) > time.Minute || *got.FunctionArn != "arn:aws:lambda:us-east-1:000000000000:function:f" {
 		t.Fatalf("%v, %+v", err, got)
+	}
+
+	emptied, err := c.UpdateEventSourceMapping(t.Context(), &awslambda.UpdateEventSourceMappingInput{
+		UUID: &queueID, ScalingConfig: &types.ScalingConfig{}, MetricsConfig: &types.EventSourceMappingMetricsConfig{Metrics: []types.EventSourceMappingMetric{}},
+	})
+	if err != nil || emptied.ScalingConfig != nil || emptied.MetricsConfig != nil || *emptied.BatchSize != 100 {
+		t.Fatalf("%v, %+v", err, emptied)
+	}
+	if _, err := c.UpdateEventSourceMapping(t.Context(), &awslambda.UpdateEventSourceMappingInput{
+		UUID: &queueID, MetricsConfig: &types.EventSourceMappingMetricsConfig{Metrics: []types.EventSourceMappingMetric{"KafkaMetrics"}},
+	}); err == nil || !strings.Contains(err.Error(), "KafkaMetrics") {
+		t.Errorf("got %v", err)
 	}
 
 	var missing *types.ResourceNotFoundException

@@ -57,6 +57,8 @@ func (l *Lambda) InvokeAsync(name string, payload []byte) (requestID string, err
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.metricsOf(name).asyncReceived.Add(1)
+	l.allMetrics.asyncReceived.Add(1)
 	l.pursue(name, &e)
 	return e.RequestID, nil
 }
@@ -114,6 +116,7 @@ func (l *Lambda) pursue(function string, e *asyncEvent) {
 				l.giveUp(function, e, "it is older than 6 hours")
 				return
 			}
+			l.record(function, func(m *functionMetrics) { m.asyncAge.Add(milliseconds(time.Since(e.Accepted))) })
 			result, err := l.invokeAs(l.ctx, invokeInput{requestID: e.RequestID, function: function, payload: e.Payload})
 			if l.ctx.Err() != nil {
 				return
@@ -145,6 +148,7 @@ func (l *Lambda) pursue(function string, e *asyncEvent) {
 }
 
 func (l *Lambda) giveUp(function string, e *asyncEvent, reason string) {
+	l.record(function, func(m *functionMetrics) { m.asyncDropped.Add(1) })
 	l.cfg.Logger.Warn("an event that a function was invoked with asynchronously is given up", "function", function, "request", e.RequestID, "reason", reason)
 	if err := l.dropAsync(function, e); err != nil {
 		l.cfg.Logger.Error("giving up an event", "function", function, "request", e.RequestID, "error", err)

@@ -82,9 +82,12 @@ func appendQueueRecord(dst []byte, m *QueueMessage, source string) []byte {
 	dst = append(dst, `,"ApproximateFirstReceiveTimestamp":"`...)
 	dst = strconv.AppendInt(dst, m.FirstReceivedAt.UnixMilli(), 10)
 	dst = append(dst, '"')
-	if m.DeadLetterSource != "" {
-		dst = append(dst, `,"DeadLetterQueueSourceArn":`...)
-		dst = appendString(dst, m.DeadLetterSource)
+	for _, a := range [...]struct{ name, value string }{
+		{`,"DeadLetterQueueSourceArn":`, m.DeadLetterSource}, {`,"MessageGroupId":`, m.GroupID}, {`,"AWSTraceHeader":`, m.TraceHeader},
+	} {
+		if a.value != "" {
+			dst = appendString(append(dst, a.name...), a.value)
+		}
 	}
 	dst = append(dst, `},"messageAttributes":{`...)
 	if len(m.Attributes) > 0 {
@@ -120,6 +123,18 @@ func queueSource(queueARN, region string) string {
 	dst := appendString([]byte(`","eventSource":"aws:sqs","eventSourceARN":`), queueARN)
 	dst = appendString(append(dst, `,"awsRegion":`...), region)
 	return string(append(dst, '}'))
+}
+
+// filterRecord is what a queue's filter sees of a message: its body, as JSON if
+// it is JSON, else as a text.
+func filterRecord(body string) []byte {
+	dst := append(make([]byte, 0, len(body)+16), `{"body":`...)
+	if jsontext.Value(body).IsValid() {
+		dst = append(dst, body...)
+	} else {
+		dst = appendString(dst, body)
+	}
+	return append(dst, '}')
 }
 
 // parseFailures reads the answer of a function whose mapping has
@@ -161,6 +176,8 @@ type QueueMessage struct {
 	ReceiveCount     int // this receive included
 	Attributes       map[string]QueueAttribute
 	DeadLetterSource string // the ARN of the queue that gave it up; empty but in a DLQ
+	GroupID          string // MessageGroupId; empty: none
+	TraceHeader      string // AWSTraceHeader; empty: none
 }
 
 // QueueAttribute is one of a message's own attributes: one of the values is

@@ -60,6 +60,9 @@ func (l *Lambda) begin(name string) (*function, error) {
 		l.unreserved.busy++
 	}
 	f.load.busy++
+	l.busy++
+	l.metricsOf(name).concurrent.Add(float64(f.load.busy))
+	l.allMetrics.concurrent.Add(float64(l.busy))
 	l.running.Add(1)
 	return f, nil
 }
@@ -68,6 +71,7 @@ func (l *Lambda) end(f *function) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f.load.busy--
+	l.busy--
 	if f.ReservedConcurrency == nil {
 		l.unreserved.busy--
 	}

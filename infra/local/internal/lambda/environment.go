@@ -48,6 +48,7 @@ type invocation struct {
 
 // outcome is how an invocation ended.
 type outcome struct {
+	took     time.Duration
 	payload  []byte
 	failed   bool
 	reusable bool // the environment can serve another invocation
@@ -182,6 +183,7 @@ func (e *environment) conclude(inv *invocation, took time.Duration, o outcome, b
 			e.output.say("%s", line)
 		}
 	}
+	o.took = took
 	e.output.say("END RequestId: %s", inv.id)
 	report := e.report(inv, took) + bad.status()
 	if inv.wantTail {

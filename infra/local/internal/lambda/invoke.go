@@ -32,6 +32,8 @@ type Result struct {
 	// LogTail is the end of the invocation's log, up to 4 KB, if it was asked for
 	// and a program was reached.
 	LogTail []byte
+
+	took time.Duration // without Init
 }
 
 // invokeInput is an invocation as it is asked for.
@@ -50,7 +52,18 @@ func (l *Lambda) Invoke(ctx context.Context, name string, payload []byte) (*Resu
 	return l.run(ctx, invokeInput{requestID: uuid.NewString(), function: name, payload: payload})
 }
 
+// run is [Lambda.Invoke] with everything that can be asked for.
 func (l *Lambda) run(ctx context.Context, c invokeInput) (*Result, error) {
+	result, err := l.serve(ctx, c)
+	if err == nil {
+		l.record(c.function, func(m *functionMetrics) { m.invoked(result.took, result.FunctionError != "") })
+	} else if isThrottle(err) {
+		l.record(c.function, func(m *functionMetrics) { m.throttles.Add(1) })
+	}
+	return result, err
+}
+
+func (l *Lambda) serve(ctx context.Context, c invokeInput) (*Result, error) {
 	if len(c.payload) > maxPayload {
 		return nil, tooLarge("Request must be smaller than %d bytes for the InvokeFunction operation", maxPayload)
 	}
@@ -78,7 +91,7 @@ func (l *Lambda) run(ctx context.Context, c invokeInput) (*Result, error) {
 	}
 	env, failed := l.start(ctx, f, inv)
 	if env == nil {
-		return &Result{RequestID: inv.id, Payload: failed.payload, FunctionError: unhandled, LogTail: failed.tail}, nil
+		return failed.result(inv.id), nil
 	}
 	result, _ := env.run(ctx, inv, true)
 	l.running.Go(env.closeOutput)
@@ -90,7 +103,11 @@ func (l *Lambda) finish(env *environment, inv *invocation, o outcome) *Result {
 	if o.reusable {
 		l.putIdle(env)
 	}
-	result := &Result{RequestID: inv.id, Payload: o.payload, LogTail: o.tail}
+	return o.result(inv.id)
+}
+
+func (o *outcome) result(requestID string) *Result {
+	result := &Result{RequestID: requestID, Payload: o.payload, LogTail: o.tail, took: o.took}
 	if o.failed {
 		result.FunctionError = unhandled
 	}

@@ -80,7 +80,10 @@ type Lambda struct {
 	mappings  map[string]*mapping // by UUID
 	// permissions are the functions' resource policies, by the statement's id.
 	permissions map[string]*policy.Policy
+	metrics     map[string]*functionMetrics // of functions
+	allMetrics  *functionMetrics
 	reserved    int   // the sum of reserved concurrencies
+	busy        int   // running invocations
 	unreserved  *load // of the functions that reserve none
 
 	trimming sync.Mutex // one trim at a time
@@ -96,6 +99,8 @@ func New(cfg Config) *Lambda {
 		functions:   map[string]*function{},
 		mappings:    map[string]*mapping{},
 		permissions: map[string]*policy.Policy{},
+		metrics:     map[string]*functionMetrics{},
+		allMetrics:  newFunctionMetrics(cfg.Metrics),
 	}
 	l.unreserved = newLoad(accountConcurrency)
 	l.ctx, l.stop = context.WithCancel(context.Background())

@@ -3,6 +3,9 @@ package lambda
 import (
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Mapping is an event source mapping: it reads a queue or a stream, and
@@ -10,8 +13,8 @@ import (
 //
 // The life of a batch from a queue:
 //
-//  1. When an invocation slot is free, one gatherer receives messages until the
-//     batch is full, its window closes, or the next message would take the
+//  1. When an invocation slot is free, one gatherer receives messages, and
+//     deletes those that the filter does not want, until the batch is full, its window closes, or the next message would take the
 //     event above 6 MB, whichever is first. It receives nothing while no slot
 //     is free, since every receive counts towards the DLQ.
 //  2. The function is invoked with the batch, and meanwhile the next one is
@@ -36,6 +39,16 @@ type Mapping struct {
 	// ReportBatchItemFailures lets the function's answer name the records that
 	// failed; without it an answer is not read.
 	ReportBatchItemFailures bool
+	// Filter tells which records the function gets: of a stream the record as
+	// the function would get it, of a queue {"body": …}, where the body is JSON
+	// if it can be. The others of a stream count as handled; those of a queue
+	// are deleted. Nil: all. FilterPatterns are what it was made of, up to 5,
+	// to be shown.
+	Filter         func(record []byte) bool
+	FilterPatterns []string
+	// EventCountMetrics has events counted in CloudWatch: MetricsConfig with
+	// EventCount.
+	EventCountMetrics bool
 
 	// MaximumConcurrency bounds the invocations for a queue, 2 to 1,000; 0:
 	// up to 1,250 of them.
@@ -57,10 +70,6 @@ type Mapping struct {
 	// MaximumRecordAge is the age at which a record is dropped: whole
 	// seconds, 60 to 604,800; 0 or less: none but the stream's own, 24 hours.
 	MaximumRecordAge time.Duration
-	// Filter tells which records the function gets; the others count as
-	// handled. Nil: all. FilterPatterns are what it was made of, to be shown.
-	Filter         func(record []byte) bool
-	FilterPatterns []string
 }
 
 // Ranges of a mapping ("CreateEventSourceMapping").
@@ -74,6 +83,7 @@ const (
 	minConcurrencyBound  = 2
 	maxConcurrencyBound  = 1_000
 	largestWithoutWindow = 10
+	maxFilters           = 5 // "Control which events Lambda sends to your function"
 )
 
 func (m *Mapping) isQueue() bool { return strings.Contains(m.SourceARN, ":sqs:") }
@@ -106,6 +116,9 @@ func (m *Mapping) check() error {
 	if m.Window < 0 || m.Window > maxWindow || m.Window%time.Second != 0 {
 		return invalid("MaximumBatchingWindowInSeconds %v of the mapping of %s: whole seconds from 0 to %.0f", m.Window, m.SourceARN, maxWindow.Seconds())
 	}
+	if n := len(m.FilterPatterns); n > maxFilters {
+		return invalid("FilterCriteria of the mapping of %s has %d filters: up to %d", m.SourceARN, n, maxFilters)
+	}
 	if m.isQueue() {
 		return m.checkQueue()
 	}
@@ -122,8 +135,16 @@ func (m *Mapping) checkQueue() error {
 	if n := m.MaximumConcurrency; n != 0 && (n < minConcurrencyBound || n > maxConcurrencyBound) {
 		return invalid("MaximumConcurrency %d of the mapping of %s: %d to %d", n, m.SourceARN, minConcurrencyBound, maxConcurrencyBound)
 	}
-	if m.Filter != nil || len(m.FilterPatterns) > 0 {
-		return invalid("FilterCriteria on a queue (the mapping of %s) is not supported by the local environment: filter in the rule", m.SourceARN)
+	for _, text := range m.FilterPatterns {
+		var pattern map[string]jsontext.Value
+		if err := json.Unmarshal([]byte(text), &pattern); err != nil {
+			return invalid("Invalid filter pattern definition (the mapping of %s): %v", m.SourceARN, err)
+		}
+		for key := range pattern {
+			if key != "body" {
+				return invalid("Invalid filter pattern definition: %q (the mapping of %s): of a queue's messages only body can be filtered by", key, m.SourceARN)
+			}
+		}
 	}
 	if m.StartingPosition != "" || m.ParallelizationFactor != 0 || m.BisectBatchOnFunctionError || m.MaximumRetryAttempts != nil || m.MaximumRecordAge != 0 {
 		return invalid("StartingPosition, ParallelizationFactor, BisectBatchOnFunctionError, MaximumRetryAttempts and MaximumRecordAgeInSeconds are for streams, and %s is a queue", m.SourceARN)

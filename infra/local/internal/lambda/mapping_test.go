@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -91,7 +92,9 @@ func TestMappingsThatAWSWouldRefuseAreRefused(t *testing.T) {
 		{"1.5s", Mapping{Window: 1500 * time.Millisecond}},
 		{"MaximumConcurrency 1 ", Mapping{MaximumConcurrency: 1}},
 		{"MaximumConcurrency 1001", Mapping{MaximumConcurrency: 1001}},
-		{"FilterCriteria on a queue", Mapping{FilterPatterns: []string{"{}"}}},
+		{"only body can be filtered by", Mapping{FilterPatterns: []string{`{"messageAttributes":{"a":["b"]}}`}}},
+		{"Invalid filter pattern definition", Mapping{FilterPatterns: []string{"{"}}},
+		{"has 6 filters: up to 5", Mapping{FilterPatterns: slices.Repeat([]string{"{}"}, 6)}},
 		{"are for streams", Mapping{ParallelizationFactor: 2}},
 		{"Function not found", Mapping{Function: "missing"}},
 		{"not supported by the local environment: SQS queues and DynamoDB streams", Mapping{SourceARN: "arn:aws:kinesis:us-east-1:000000000000:stream/s"}},

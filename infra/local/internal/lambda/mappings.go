@@ -19,46 +19,22 @@ import (
 // MappingUpdate is what can be changed of a live mapping; nil leaves a value
 // as it is.
 type MappingUpdate struct {
-	Enabled   *bool
-	BatchSize *int
-	Window    *time.Duration
+	Enabled            *bool
+	BatchSize          *int
+	Window             *time.Duration
+	MaximumConcurrency *int // 0: no bound
+	EventCountMetrics  *bool
 }
 
 // MappingStatus is a mapping as it is now.
 type MappingStatus struct {
 	Mapping
-	UUID         string
-	State        string // Enabled, Disabled, or Disabling while a batch is still under way
+	UUID string
+	// State is Enabled or Disabled, or after an update, until it is in force,
+	// Enabling, Updating or Disabling: batches that have begun finish as they are.
+	State        string
 	LastModified time.Time
 	Counters     Counters
-}
-
-// Counters count since the environment started. Those of records are Lambda's
-// own metrics ("Types of metrics for Lambda functions", event source mapping
-// metrics).
-type Counters struct {
-	Batches     uint64 // gathered
-	Invocations uint64 // the function ran, well or not
-	Throttles   uint64 // invocations refused for want of concurrency
-
-	Polled       uint64 // PolledEventCount
-	FilteredOut  uint64 // FilteredOutEventCount
-	Invoked      uint64 // InvokedEventCount: records in invocations
-	FailedInvoke uint64 // FailedInvokeEventCount: of those, the ones that failed
-	Deleted      uint64 // DeletedEventCount: messages deleted from the queue
-	Dropped      uint64 // DroppedEventCount: records given up by age or attempts
-}
-
-type counters struct {
-	batches, invocations, throttles, polled, filteredOut, invoked, failedInvoke, deleted, dropped atomic.Uint64
-}
-
-func (c *counters) read() Counters {
-	return Counters{
-		Batches: c.batches.Load(), Invocations: c.invocations.Load(), Throttles: c.throttles.Load(),
-		Polled: c.polled.Load(), FilteredOut: c.filteredOut.Load(), Invoked: c.invoked.Load(),
-		FailedInvoke: c.failedInvoke.Load(), Deleted: c.deleted.Load(), Dropped: c.dropped.Load(),
-	}
 }
 
 // mapping is a mapping at work.
@@ -71,6 +47,7 @@ type mapping struct {
 
 	mu        sync.Mutex
 	spec      Mapping // as it holds now
+	changing  string  // the state until the next turn; empty: none
 	saved     savedMapping
 	interrupt context.CancelFunc // ends the present turn
 	deleted   bool               // the present turn is the last
@@ -89,13 +66,15 @@ type savedMapping struct {
 }
 
 type mappingValues struct {
-	Enabled       *bool
-	BatchSize     int
-	WindowSeconds int
+	Enabled            *bool
+	BatchSize          int
+	WindowSeconds      int
+	MaximumConcurrency int
+	EventCountMetrics  bool
 }
 
 func (m *Mapping) values() mappingValues {
-	return mappingValues{m.Enabled, m.BatchSize, int(m.Window / time.Second)}
+	return mappingValues{m.Enabled, m.BatchSize, int(m.Window / time.Second), m.MaximumConcurrency, m.EventCountMetrics}
 }
 
 // mappingSpace is the namespace of the mappings' UUIDs. They are made of
@@ -116,6 +95,7 @@ func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error
 		return "", err
 	}
 	m := &mapping{l: l, uuid: mappingID(&spec), source: spec.SourceARN, spec: spec, interrupt: func() {}, ended: make(chan struct{})}
+	m.counters.init(l.cfg.Metrics, m.uuid)
 	l.mu.Lock()
 	f, exists := l.functions[spec.Function], l.mappings[m.uuid] != nil
 	l.mu.Unlock()
@@ -200,10 +180,17 @@ func (s *savedMapping) merge(spec Mapping) Mapping {
 	if template.WindowSeconds != before.WindowSeconds {
 		live.WindowSeconds = template.WindowSeconds
 	}
+	if template.MaximumConcurrency != before.MaximumConcurrency {
+		live.MaximumConcurrency = template.MaximumConcurrency
+	}
+	if template.EventCountMetrics != before.EventCountMetrics {
+		live.EventCountMetrics = template.EventCountMetrics
+	}
 	if template.Enabled != nil && (before.Enabled == nil || *template.Enabled != *before.Enabled) {
 		live.Enabled = template.Enabled
 	}
 	spec.Enabled, spec.BatchSize, spec.Window = live.Enabled, live.BatchSize, time.Duration(live.WindowSeconds)*time.Second
+	spec.MaximumConcurrency, spec.EventCountMetrics = live.MaximumConcurrency, live.EventCountMetrics
 	return spec
 }
 
@@ -223,20 +210,23 @@ func (m *mapping) change(template mappingValues, spec Mapping) error {
 		return err
 	}
 	m.spec, m.saved = spec, saved
+	m.counters.measured.Store(spec.EventCountMetrics)
 	return nil
 }
 
 func (m *mapping) key() store.Key { return store.NewKey("lambda").String("mapping").String(m.uuid) }
 
-// UpdateMapping changes a mapping, at once and durably. Disabled, it lets the
-// batches finish that have begun.
+// UpdateMapping changes a mapping durably, and returns it as it is then: on the
+// way to its new state, which it reaches soon. Disabled, it lets the batches
+// finish that have begun.
 func (l *Lambda) UpdateMapping(id string, update MappingUpdate) (MappingStatus, error) {
 	m, err := l.mapping(id)
 	if err != nil {
 		return MappingStatus{}, err
 	}
 	m.mu.Lock()
-	spec := m.spec
+	defer m.mu.Unlock()
+	spec, wasEnabled := m.spec, *m.spec.Enabled
 	if update.Enabled != nil {
 		spec.Enabled = update.Enabled
 	}
@@ -246,12 +236,25 @@ func (l *Lambda) UpdateMapping(id string, update MappingUpdate) (MappingStatus, 
 	if update.Window != nil {
 		spec.Window = *update.Window
 	}
-	err = m.change(m.saved.Template, spec)
-	if err == nil {
-		m.interrupt()
+	if update.MaximumConcurrency != nil {
+		spec.MaximumConcurrency = *update.MaximumConcurrency
 	}
-	m.mu.Unlock()
-	return m.status(), err
+	if update.EventCountMetrics != nil {
+		spec.EventCountMetrics = *update.EventCountMetrics
+	}
+	if err := m.change(m.saved.Template, spec); err != nil {
+		return MappingStatus{}, err
+	}
+	switch enabled := *spec.Enabled; {
+	case enabled == wasEnabled:
+		m.changing = "Updating"
+	case enabled:
+		m.changing = "Enabling"
+	default:
+		m.changing = "Disabling"
+	}
+	m.interrupt()
+	return m.statusNow(), nil
 }
 
 func (l *Lambda) mapping(id string) (*mapping, error) {
@@ -293,12 +296,19 @@ func (l *Lambda) Mappings() []MappingStatus {
 func (m *mapping) status() MappingStatus {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.statusNow()
+}
+
+// statusNow is status for a caller that holds mu.
+func (m *mapping) statusNow() MappingStatus {
 	state := "Enabled"
-	if !*m.spec.Enabled {
+	switch {
+	case m.changing != "":
+		state = m.changing
+	case !*m.spec.Enabled && m.inFlight.Load() > 0:
+		state = "Disabling"
+	case !*m.spec.Enabled:
 		state = "Disabled"
-		if m.inFlight.Load() > 0 {
-			state = "Disabling"
-		}
 	}
 	return MappingStatus{Mapping: m.spec, UUID: m.uuid, State: state, LastModified: m.saved.LastModified, Counters: m.counters.read()}
 }
@@ -315,6 +325,7 @@ func (m *mapping) run() {
 			break
 		}
 		spec := m.spec
+		m.changing = ""
 		turn, cancel := context.WithCancel(m.l.ctx)
 		m.interrupt = cancel
 		m.mu.Unlock()

@@ -2,6 +2,7 @@ package lambda
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -98,9 +99,12 @@ func (p *poller) gather(ctx context.Context, spec *Mapping) *queueBatch {
 	if left := p.left; len(left) > 0 {
 		p.left = nil
 		p.add(spec, b, left, p.leftAt)
-	} else if !p.receive(ctx, spec, b, longPoll) {
-		p.slots.rest()
-		return b
+	}
+	for b.records == 0 { // more than once if the filter wanted nothing
+		if !p.receive(ctx, spec, b, longPoll) {
+			p.slots.rest()
+			return b
+		}
 	}
 	closes := time.Now().Add(spec.Window)
 	for len(p.left) == 0 && len(b.ids) < spec.BatchSize {
@@ -124,9 +128,39 @@ func (p *poller) receive(ctx context.Context, spec *Mapping, b *queueBatch, wait
 		p.m.l.cfg.Logger.Error("a queue could not be received from", "function", spec.Function, "queue", p.m.source, "error", err)
 		pause(ctx, time.Second)
 	}
-	p.m.counters.polled.Add(uint64(len(messages)))
-	p.add(spec, b, messages, time.Now())
+	p.m.counters.polled.add(len(messages))
+	p.add(spec, b, p.wanted(spec, messages), time.Now())
 	return len(messages) > 0
+}
+
+// wanted returns the messages that pass the mapping's filter, and deletes the
+// others ("Using event filtering with an Amazon SQS event source").
+func (p *poller) wanted(spec *Mapping, messages []QueueMessage) []QueueMessage {
+	if spec.Filter == nil {
+		return messages
+	}
+	var unwanted []string
+	wanted := slices.DeleteFunc(messages, func(m QueueMessage) bool {
+		wants := spec.Filter(filterRecord(m.Body))
+		if !wants {
+			unwanted = append(unwanted, m.ReceiptHandle)
+		}
+		return !wants
+	})
+	p.m.counters.filteredOut.add(len(unwanted))
+	if len(unwanted) > 0 {
+		p.delete(unwanted)
+	}
+	return wanted
+}
+
+// delete deletes messages from the queue, and returns how many it has.
+func (p *poller) delete(handles []string) int {
+	if err := p.m.l.cfg.Queues.Delete(context.WithoutCancel(p.m.l.ctx), p.m.source, handles); err != nil {
+		p.m.l.cfg.Logger.Error("messages that are done with could not be deleted and will come again", "queue", p.m.source, "messages", len(handles), "error", err)
+		return 0
+	}
+	return len(handles)
 }
 
 // add puts messages into a batch, and what does not fit aside.
@@ -154,6 +188,11 @@ func (p *poller) add(spec *Mapping, b *queueBatch, messages []QueueMessage, rece
 func (p *poller) deliver(spec *Mapping, b *queueBatch) {
 	l, c := p.m.l, &p.m.counters
 	result, err := p.invoke(spec, b)
+	var handled []string
+	if err == nil {
+		handled = b.handled(spec, result)
+	}
+	c.failedInvoke.add(b.records - len(handled))
 	if err != nil {
 		p.slots.backOff()
 		if !isThrottle(err) && l.ctx.Err() == nil {
@@ -161,10 +200,7 @@ func (p *poller) deliver(spec *Mapping, b *queueBatch) {
 		}
 		return
 	}
-	handled := b.handled(spec, result)
 	c.invocations.Add(1)
-	c.invoked.Add(uint64(b.records))
-	c.failedInvoke.Add(uint64(b.records - len(handled)))
 	// With ReportBatchItemFailures Lambda does not scale down when the
 	// function fails (same page as at handled).
 	if len(handled) > 0 || spec.ReportBatchItemFailures {
@@ -172,14 +208,9 @@ func (p *poller) deliver(spec *Mapping, b *queueBatch) {
 	} else {
 		p.slots.backOff()
 	}
-	if len(handled) == 0 {
-		return
+	if len(handled) > 0 {
+		c.deleted.add(p.delete(handled))
 	}
-	if err := l.cfg.Queues.Delete(context.WithoutCancel(l.ctx), p.m.source, handled); err != nil {
-		l.cfg.Logger.Error("handled messages could not be deleted and will come again", "queue", p.m.source, "messages", len(handled), "error", err)
-		return
-	}
-	c.deleted.Add(uint64(len(handled)))
 }
 
 // handled returns the receipt handles of the messages that the function has
@@ -231,6 +262,7 @@ func (p *poller) invoke(spec *Mapping, b *queueBatch) (*Result, error) {
 	}
 	payload := b.close()
 	for wait := (backOff{}); ; {
+		p.m.counters.invoked.add(b.records)
 		result, err := p.m.l.invoke(p.m.l.ctx, spec.Function, payload)
 		if !isThrottle(err) {
 			return result, err
@@ -241,6 +273,7 @@ func (p *poller) invoke(spec *Mapping, b *queueBatch) (*Result, error) {
 		if time.Until(b.receivedAt.Add(visibility)) <= d || !pause(p.m.l.ctx, d) {
 			return nil, err
 		}
+		p.m.counters.failedInvoke.add(b.records)
 	}
 }
 

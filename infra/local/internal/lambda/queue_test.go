@@ -562,6 +562,72 @@ func TestBatchSizeAndWindowChangeLive(t *testing.T) {
 	})
 }
 
+func TestMessagesThatTheFilterDoesNotWantAreDeleted(t *testing.T) {
+	wanted := func(record []byte) bool { return strings.Contains(string(record), `"want":true`) }
+	queueTest(t, Mapping{Filter: wanted, BatchSize: 100, Window: 10 * time.Second}, func(t *testing.T, l *Lambda, id string, q *fakeQueue, f *fakeFunction) {
+		q.send(`{"want":false}`, `no JSON "want":true`)
+		pass(30 * time.Second)
+		if len(f.calls) != 0 || len(q.left()) != 0 {
+			t.Fatalf("%d invocations, left %v", len(f.calls), q.left())
+		}
+		q.send(`{"want":false}`, `{"want":true}`, `{"want":false}`)
+		pass(10 * time.Second)
+		if got := f.sizes(); !slices.Equal(got, []int{1}) || f.calls[0].bodies[0] != `{"want":true}` || len(q.left()) != 0 {
+			t.Fatalf("batches of %v, left %v", got, q.left())
+		}
+		if got, want := counted(t, l, id), (Counters{Batches: 1, Invocations: 1, Polled: 5, FilteredOut: 4, Invoked: 1, Deleted: 1}); got != want {
+			t.Fatalf("got %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestAFilterSeesABodyAsJSONIfItIsJSON(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"a":[1]}`: `{"body":{"a":[1]}}`, `17`: `{"body":17}`, `"x"`: `{"body":"x"}`, `not "JSON`: `{"body":"not \"JSON"}`, ``: `{"body":""}`,
+	} {
+		if got := string(filterRecord(body)); got != want {
+			t.Errorf("%s: got %s, want %s", body, got, want)
+		}
+	}
+}
+
+func TestAMappingPassesThroughTheStatesThatAWSShows(t *testing.T) {
+	queueTest(t, Mapping{}, func(t *testing.T, l *Lambda, id string, q *fakeQueue, f *fakeFunction) {
+		f.answer = func(call) (*Result, error) { time.Sleep(10 * time.Second); return &Result{}, nil }
+		state := func(want string) {
+			t.Helper()
+			if m, err := l.Mapping(id); err != nil || m.State != want {
+				t.Fatalf("state %s, want %s (%v)", m.State, want, err)
+			}
+		}
+		update := func(u MappingUpdate, want string) {
+			t.Helper()
+			if m, err := l.UpdateMapping(id, u); err != nil || m.State != want {
+				t.Fatalf("state %s, want %s (%v)", m.State, want, err)
+			}
+		}
+		no, yes, size, most := false, true, 5, 7
+		synctest.Wait()
+		state("Enabled")
+		update(MappingUpdate{BatchSize: &size, MaximumConcurrency: &most}, "Updating")
+		synctest.Wait()
+		state("Enabled")
+		if m, _ := l.Mapping(id); m.BatchSize != 5 || m.MaximumConcurrency != 7 {
+			t.Fatalf("got %+v", m)
+		}
+		q.send("a")
+		synctest.Wait()
+		update(MappingUpdate{Enabled: &no}, "Disabling")
+		pass(time.Second)
+		state("Disabling") // a batch is under way
+		pass(10 * time.Second)
+		state("Disabled")
+		update(MappingUpdate{Enabled: &yes}, "Enabling")
+		synctest.Wait()
+		state("Enabled")
+	})
+}
+
 func TestAQueueThatCannotBeReceivedFromIsTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &failingQueue{fakeQueue: newFakeQueue(), failures: 3}
@@ -634,7 +700,7 @@ func TestAQueuesEventIsTheDocumentedOne(t *testing.T) {
 		ID: "059f36b4-87a3-44ab-83d2-661975830a7d", ReceiptHandle: "AQEB+/=", Body: "häll☺ \"quoted\" \\ \n\t\u2028</script>", BodyMD5: "e4e68fb7bd0e697a0ae8f1bb342846b3",
 		SenderID: "AIDAIENQZJOLO23YVJ4VO", SentAt: time.UnixMilli(1545082649183), FirstReceivedAt: time.UnixMilli(1545082649185), ReceiveCount: 3,
 		Attributes:       map[string]QueueAttribute{"Reason": {DataType: "String", StringValue: &why}, "Blob": {DataType: "Binary.png", BinaryValue: []byte{0, 255}}},
-		DeadLetterSource: "arn:aws:sqs:us-east-1:000000000000:source",
+		DeadLetterSource: "arn:aws:sqs:us-east-1:000000000000:source", GroupID: "tenant-1", TraceHeader: "Root=1-5759e988-bd862e3fe1be46a994272793",
 	}
 	e := event{}
 	for range 2 {
@@ -650,6 +716,7 @@ func TestAQueuesEventIsTheDocumentedOne(t *testing.T) {
 		Attributes: map[string]string{
 			"ApproximateReceiveCount": "3", "SentTimestamp": "1545082649183", "SenderId": "AIDAIENQZJOLO23YVJ4VO",
 			"ApproximateFirstReceiveTimestamp": "1545082649185", "DeadLetterQueueSourceArn": "arn:aws:sqs:us-east-1:000000000000:source",
+			"MessageGroupId": "tenant-1", "AWSTraceHeader": "Root=1-5759e988-bd862e3fe1be46a994272793",
 		},
 		MessageAttributes: map[string]awsevents.SQSMessageAttribute{
 			"Reason": {StringValue: &why, DataType: "String", StringListValues: []string{}, BinaryListValues: [][]byte{}},

@@ -204,9 +204,10 @@ func (s *shard) spread(records []StreamRecord) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	filtered := 0
 	for i, r := range records {
 		if !wanted[i] {
-			s.m.counters.filteredOut.Add(1)
+			filtered++
 			continue
 		}
 		ln := s.lanes[maphash.String(s.seed, r.Key)%uint64(len(s.lanes))]
@@ -215,7 +216,10 @@ func (s *shard) spread(records []StreamRecord) {
 		s.aheadBytes += len(r.JSON)
 		signal(ln.arrived)
 	}
-	s.m.counters.polled.Add(uint64(len(records)))
+	s.m.counters.polled.add(len(records))
+	if s.spec.Filter != nil {
+		s.m.counters.filteredOut.add(filtered)
+	}
 	s.read = records[len(records)-1].Sequence
 	s.advance()
 }
@@ -314,7 +318,11 @@ func (s *shard) handle(ctx context.Context, ln *lane, batch []StreamRecord) {
 	attempts, wait := 0, backOff{}
 	for len(batch) > 0 && ctx.Err() == nil {
 		if n := s.expired(batch); n > 0 {
-			s.drop(ln, batch[:n], "age")
+			reason := droppedExpired
+			if age := s.spec.MaximumRecordAge; age > 0 && age < streamRetention {
+				reason = droppedAge
+			}
+			s.drop(ln, batch[:n], reason)
 			batch = batch[n:]
 			continue
 		}
@@ -335,7 +343,7 @@ func (s *shard) handle(ctx context.Context, ln *lane, batch []StreamRecord) {
 			batch = batch[len(batch)/2:]
 			continue
 		case *s.spec.MaximumRetryAttempts >= 0 && attempts >= *s.spec.MaximumRetryAttempts:
-			s.drop(ln, batch, "attempts")
+			s.drop(ln, batch, droppedAttempts)
 			return
 		default:
 			attempts++
@@ -356,10 +364,20 @@ func (s *shard) expired(batch []StreamRecord) (n int) {
 	return n
 }
 
+// Why records are dropped. Those that the stream itself no longer has do not
+// count as dropped in CloudWatch.
+const (
+	droppedAttempts = "attempts"
+	droppedAge      = "age"
+	droppedExpired  = "retention of the stream"
+)
+
 func (s *shard) drop(ln *lane, batch []StreamRecord, reason string) {
 	s.m.l.cfg.Logger.Error("records of a stream were dropped", "function", s.spec.Function, "stream", s.spec.SourceARN,
 		"reason", reason, "records", len(batch), "first", batch[0].Sequence)
-	s.m.counters.dropped.Add(uint64(len(batch)))
+	if reason != droppedExpired {
+		s.m.counters.dropped.add(len(batch))
+	}
 	s.handled(ln, len(batch))
 }
 
@@ -379,6 +397,11 @@ func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool) {
 	}
 	m.inFlight.Add(1)
 	defer m.inFlight.Add(-1)
+	if at := batch[len(batch)-1].At; !at.IsZero() {
+		m.l.record(s.spec.Function, func(m *functionMetrics) { m.iteratorAge.Add(milliseconds(time.Since(at))) })
+	}
+	m.counters.invoked.add(len(batch))
+	defer func() { m.counters.failedInvoke.add(len(batch) - done) }()
 	result, err := m.l.invoke(m.l.ctx, s.spec.Function, e.close())
 	if isThrottle(err) {
 		m.counters.throttles.Add(1)
@@ -397,8 +420,6 @@ func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool) {
 		}
 	}
 	m.counters.invocations.Add(1)
-	m.counters.invoked.Add(uint64(len(batch)))
-	m.counters.failedInvoke.Add(uint64(len(batch) - done))
 	return done, false
 }
 

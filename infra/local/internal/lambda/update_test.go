@@ -155,6 +155,7 @@ func TestAMappingTakesItsNewFormAndKeepsWhatAPersonHasChanged(t *testing.T) {
 		if again, err := l.EnsureMapping(t.Context(), spec); err != nil || again != id {
 			t.Fatal(again, err)
 		}
+		synctest.Wait()
 		m, err := l.Mapping(id)
 		if err != nil || m.State != "Disabled" || m.BatchSize != 3 || !m.ReportBatchItemFailures || m.MaximumConcurrency != 2 {
 			t.Fatalf("%+v, %v", m, err)
