@@ -14,6 +14,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -143,7 +144,7 @@ func Parse(document []byte) (*Policy, error) {
 			}
 		}
 		for _, text := range texts {
-			if variables && strings.Contains(text, "${") {
+			if variables && variable.MatchString(text) {
 				return nil, fmt.Errorf("%s: policy variables are not supported by the local environment (%s)", where, text)
 			}
 		}
@@ -151,6 +152,11 @@ func Parse(document []byte) (*Policy, error) {
 	}
 	return p, nil
 }
+
+// variable finds a policy variable. Its key has a prefix ("IAM policy elements:
+// Variables and tags"), so that what stands for the value of a resource that is
+// yet to be created is none.
+var variable = regexp.MustCompile(`\$\{([A-Za-z0-9-]+:|[*?$]\})`)
 
 // ParseIdentity reads a policy document of a role: its statements name actions
 // and resources, and no principal.

@@ -61,12 +61,12 @@ func TestAPolicyAllowsWhatAStatementAllowsAndNoneDenies(t *testing.T) {
 
 func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
 	for document, want := range map[string]string{
-		`{"Statement":[{"Effect":"Maybe"}]}`:                                                     "Allow or Deny",
-		`{"Statement":[{"Sid":"s","Effect":"Allow","NotAction":"x"}]}`:                           "NotAction",
-		`{"Statement":[{"Sid":"s","Effect":"Allow","Condition":{"Odd":{"aws:SourceArn":"b"}}}]}`: `"s": condition operator Odd`,
-		`{"Statement":[{"Effect":"Allow","Principal":{"Federated":"x"}}]}`:                       "kind Federated",
-		`{"Statement":[{"Sid":"s","Effect":"Allow","Condition":{"Bool":{"a:b":"c"}}}]}`:          `"s": condition key a:b`,
-		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"a:${b}"}]}`:          "policy variables",
+		`{"Statement":[{"Effect":"Maybe"}]}`:                                                       "Allow or Deny",
+		`{"Statement":[{"Sid":"s","Effect":"Allow","NotAction":"x"}]}`:                             "NotAction",
+		`{"Statement":[{"Sid":"s","Effect":"Allow","Condition":{"Odd":{"aws:SourceArn":"b"}}}]}`:   `"s": condition operator Odd`,
+		`{"Statement":[{"Effect":"Allow","Principal":{"Federated":"x"}}]}`:                         "kind Federated",
+		`{"Statement":[{"Sid":"s","Effect":"Allow","Condition":{"Bool":{"a:b":"c"}}}]}`:            `"s": condition key a:b`,
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Resource":"a:${aws:username}"}]}`: "policy variables",
 		`{"Statement":`: "policy document",
 	} {
 		if _, err := Parse([]byte(document)); err == nil || !strings.Contains(err.Error(), want) {
