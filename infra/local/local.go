@@ -10,7 +10,8 @@
 //  4. It opens the store in the data directory, with what an earlier run left.
 //  5. It creates the resources, in the templates' order, each in an in-process
 //     implementation of its service (internal/<service>), and removes those
-//     that an earlier run had and the templates have no longer.
+//     that an earlier run had and the templates have no longer: as an update
+//     does, which is what a start on an earlier run's directory is.
 //  6. It serves the services' own wire protocols on the one port.
 //
 // Everything is durable before it is acknowledged: after a kill -9 and another
@@ -86,17 +87,19 @@ type Environment struct {
 	server     *http.Server
 	served     chan error
 
-	updating  sync.Mutex                 // one change of what is deployed at a time
-	templates []*cloudformation.Template // guarded by updating, as is
-	programs  map[string]string          // by package
-	mu        sync.Mutex
-	stacks    []cloudformation.Stack // guarded by mu; see deployed
+	updating sync.Mutex        // one change of what is deployed at a time
+	programs map[string]string // by package; guarded by updating, as is
+	created  uint64            // how many resources were created
+	remade   map[string]bool   // queues, by URL, that a person has deleted and the start has made again
+	started  Changes
+	mu       sync.Mutex
+	stacks   []cloudformation.Stack // guarded by mu; see deployed
 }
 
 // Start starts an environment. It serves until Close. An error that wraps
 // syscall.EADDRINUSE means that the port is taken.
 func Start(ctx context.Context, config Config) (_ *Environment, err error) {
-	e := &Environment{config: config, principals: newPrincipals(config.Account), served: make(chan error, 1)}
+	e := &Environment{config: config, remade: map[string]bool{}, principals: newPrincipals(config.Account), served: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			_ = e.Close()
@@ -113,7 +116,8 @@ func Start(ctx context.Context, config Config) (_ *Environment, err error) {
 	}()
 	e.endpoint = "http://" + listener.Addr().String()
 
-	if e.templates, err = e.parse(config.Snapshot); err != nil {
+	templates, err := e.parse(config.Snapshot)
+	if err != nil {
 		return nil, err
 	}
 	if config.Building != nil {
@@ -130,12 +134,17 @@ func Start(ctx context.Context, config Config) (_ *Environment, err error) {
 		return nil, err
 	}
 	e.serve(listener)
-	stacks, err := cloudformation.Deploy(ctx, e.pseudo(), e.types(), e.templates...)
+	before, err := e.recall()
+	if err != nil {
+		return nil, err
+	}
+	stacks, err := cloudformation.Deploy(ctx, e.target(), e.types(), before.deployed, templates...)
 	if err != nil {
 		return nil, err
 	}
 	e.setDeployed(stacks)
-	if err := e.retire(ctx); err != nil {
+	e.started = e.difference(before.deployed, stacks)
+	if e.started.Removed, e.started.Retained, err = e.settle(ctx, before, stacks); err != nil {
 		return nil, err
 	}
 	// The store is ours alone, and so is the data directory.
@@ -145,9 +154,9 @@ func Start(ctx context.Context, config Config) (_ *Environment, err error) {
 	return e, nil
 }
 
-// pseudo are the values of the templates' pseudo parameters.
-func (e *Environment) pseudo() cloudformation.Environment {
-	return cloudformation.Environment{AccountID: e.config.Account, Region: e.config.Region}
+// target is where templates are deployed.
+func (e *Environment) target() cloudformation.Environment {
+	return cloudformation.Environment{AccountID: e.config.Account, Region: e.config.Region, Creating: e.creating}
 }
 
 // parse reads the templates of a snapshot, and checks that everything in them is
@@ -166,7 +175,7 @@ func (e *Environment) parse(snapshot *snapshots.Snapshot) ([]*cloudformation.Tem
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
-	if err := cloudformation.Check(e.pseudo(), e.types(), templates...); err != nil {
+	if err := cloudformation.Check(e.target(), e.types(), templates...); err != nil {
 		return nil, fmt.Errorf("the templates of environment %q cannot run here:\n%w", snapshot.Env, err)
 	}
 	return templates, nil

@@ -18,23 +18,30 @@ import (
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
-// types are the resource types that templates may use. The fields of each
-// properties struct are the properties that are supported; any other is an
-// error that names it.
+// types are the resource types that templates may use: how each is created and
+// changed, and how it is removed. The fields of each properties struct are the
+// properties that are supported; any other is an error that names it.
+//
+// ReplacedBy lists the supported properties of which the type's page in the
+// "AWS CloudFormation template reference" says "Update requires: Replacement".
 func (e *Environment) types() cloudformation.Types {
 	return cloudformation.Types{
-		"AWS::Events::EventBus":           cloudformation.Provide(e.eventBus),
-		"AWS::Events::EventBusPolicy":     cloudformation.Provide(e.busPolicy),
-		"AWS::Events::Rule":               cloudformation.Provide(e.rule),
-		"AWS::SQS::Queue":                 cloudformation.Provide(e.queue),
-		"AWS::SQS::QueuePolicy":           cloudformation.Provide(e.queuePolicy),
-		"AWS::DynamoDB::Table":            cloudformation.Provide(e.table),
-		"AWS::Lambda::Function":           cloudformation.Provide(e.function),
-		"AWS::Lambda::EventSourceMapping": cloudformation.Provide(e.mapping),
-		"AWS::Lambda::Permission":         cloudformation.Provide(e.permission),
-		"AWS::Logs::LogGroup":             cloudformation.Provide(e.logGroup),
-		"AWS::IAM::Role":                  cloudformation.Provide(e.role),
-		"AWS::SSM::Parameter":             cloudformation.Provide(e.parameter),
+		"AWS::Events::EventBus":       cloudformation.Provide(e.eventBus, cloudformation.Named("Name"), cloudformation.RemovedBy(e.removeEventBus)),
+		"AWS::Events::EventBusPolicy": cloudformation.Provide(e.busPolicy, cloudformation.IdentifiedBy("EventBusName", "StatementId")),
+		"AWS::Events::Rule": cloudformation.Provide(e.rule, cloudformation.Named("Name"), cloudformation.IdentifiedBy("EventBusName", "Name"),
+			cloudformation.ReplacedBy("EventBusName"), cloudformation.RemovedBy(e.removeRule)),
+		"AWS::SQS::Queue":       cloudformation.Provide(e.queue, cloudformation.Named("QueueName"), cloudformation.RemovedBy(e.removeQueue)),
+		"AWS::SQS::QueuePolicy": cloudformation.Provide(e.queuePolicy, cloudformation.RemovedBy(e.removeQueuePolicy)),
+		"AWS::DynamoDB::Table": cloudformation.Provide(e.table, cloudformation.Named("TableName"),
+			cloudformation.ReplacedBy("KeySchema", "AttributeDefinitions"), // without indexes, definitions are of keys
+			cloudformation.ProtectedBy("DeletionProtectionEnabled"), cloudformation.RemovedBy(e.removeTable)),
+		"AWS::Lambda::Function": cloudformation.Provide(e.function, cloudformation.Named("FunctionName"), cloudformation.RemovedBy(e.removeFunction)),
+		"AWS::Lambda::EventSourceMapping": cloudformation.Provide(e.mapping, cloudformation.IdentifiedBy("FunctionName", "EventSourceArn"),
+			cloudformation.ReplacedBy("StartingPosition"), cloudformation.RemovedBy(e.removeMapping)),
+		"AWS::Lambda::Permission": cloudformation.Provide(e.permission, cloudformation.RemovedBy(e.removePermission)),
+		"AWS::Logs::LogGroup":     cloudformation.Provide(e.logGroup, cloudformation.Named("LogGroupName"), cloudformation.RemovedBy(e.removeLogGroup)),
+		"AWS::IAM::Role":          cloudformation.Provide(e.role, cloudformation.Named("RoleName")),
+		"AWS::SSM::Parameter":     cloudformation.Provide(e.parameter, cloudformation.Named("Name")),
 	}
 }
 
@@ -57,9 +64,11 @@ type busProperties struct {
 	Tags        tags
 }
 
-func (e *Environment) eventBus(_ context.Context, _ cloudformation.Resource, p busProperties) (cloudformation.Attributes, error) {
-	if err := e.events.EnsureBus(eventbridge.Bus{Name: p.Name, Description: p.Description, Tags: p.Tags.values()}); err != nil {
-		return cloudformation.Attributes{}, err
+func (e *Environment) eventBus(_ context.Context, r cloudformation.Resource, p busProperties) (cloudformation.Attributes, error) {
+	if !r.Unchanged || !e.events.HasBus(p.Name) {
+		if err := e.events.EnsureBus(eventbridge.Bus{Name: p.Name, Description: p.Description, Tags: p.Tags.values()}); err != nil {
+			return cloudformation.Attributes{}, err
+		}
 	}
 	return cloudformation.Attributes{Ref: p.Name, Att: map[string]string{"Name": p.Name, "Arn": e.events.BusARN(p.Name)}}, nil
 }
@@ -100,22 +109,25 @@ func (p *ruleProperties) Validate() error {
 	return nil
 }
 
-func (e *Environment) rule(_ context.Context, _ cloudformation.Resource, p ruleProperties) (cloudformation.Attributes, error) {
-	r := eventbridge.Rule{
-		Bus: cmp.Or(p.EventBusName, "default"), Name: p.Name, Description: p.Description,
+func (p *ruleProperties) bus() string { return cmp.Or(p.EventBusName, "default") }
+
+func (e *Environment) rule(_ context.Context, r cloudformation.Resource, p ruleProperties) (cloudformation.Attributes, error) {
+	// "AWS::Events::Rule": Ref is the bus's name and the rule's.
+	attributes := cloudformation.Attributes{Ref: p.bus() + "|" + p.Name, Att: map[string]string{"Arn": e.events.RuleARN(p.bus(), p.Name)}}
+	if r.Unchanged && e.events.ResumeRule(p.bus(), p.Name) {
+		return attributes, nil
+	}
+	rule := eventbridge.Rule{
+		Bus: p.bus(), Name: p.Name, Description: p.Description,
 		Pattern: p.EventPattern, Schedule: p.ScheduleExpression, Disabled: p.State == "DISABLED",
 	}
 	for _, t := range p.Targets {
-		r.Targets = append(r.Targets, eventbridge.Target{
+		rule.Targets = append(rule.Targets, eventbridge.Target{
 			ID: t.Id, ARN: t.Arn, DeadLetterARN: t.DeadLetterConfig.Arn,
 			MaxAgeSeconds: t.RetryPolicy.MaximumEventAgeInSeconds, MaxRetries: t.RetryPolicy.MaximumRetryAttempts,
 		})
 	}
-	if err := e.events.EnsureRule(r); err != nil {
-		return cloudformation.Attributes{}, err
-	}
-	// "AWS::Events::Rule": Ref is the bus's name and the rule's.
-	return cloudformation.Attributes{Ref: r.Bus + "|" + r.Name, Att: map[string]string{"Arn": e.events.RuleARN(r.Bus, r.Name)}}, nil
+	return attributes, e.events.EnsureRule(rule)
 }
 
 type queueProperties struct {
@@ -131,7 +143,14 @@ type queueProperties struct {
 	Tags                          tags
 }
 
-func (e *Environment) queue(_ context.Context, _ cloudformation.Resource, p queueProperties) (cloudformation.Attributes, error) {
+func (e *Environment) queue(_ context.Context, r cloudformation.Resource, p queueProperties) (cloudformation.Attributes, error) {
+	url := e.sqs.QueueURL(p.QueueName)
+	out := cloudformation.Attributes{Ref: url, Att: map[string]string{"Arn": e.sqs.ARN(p.QueueName), "QueueName": p.QueueName, "QueueUrl": url}}
+	if _, exists := e.sqs.Messages(p.QueueName); r.Unchanged && exists {
+		return out, nil
+	} else if r.Unchanged {
+		e.remade[url] = true
+	}
 	attributes := sqs.Attributes{}
 	for name, value := range map[string]*int{
 		"DelaySeconds": p.DelaySeconds, "MaximumMessageSize": p.MaximumMessageSize, "MessageRetentionPeriod": p.MessageRetentionPeriod,
@@ -150,11 +169,7 @@ func (e *Environment) queue(_ context.Context, _ cloudformation.Resource, p queu
 	if p.RedriveAllowPolicy != nil {
 		attributes["RedriveAllowPolicy"] = string(p.RedriveAllowPolicy)
 	}
-	if err := e.sqs.EnsureQueue(p.QueueName, attributes, p.Tags.values()); err != nil {
-		return cloudformation.Attributes{}, err
-	}
-	url := e.sqs.QueueURL(p.QueueName)
-	return cloudformation.Attributes{Ref: url, Att: map[string]string{"Arn": e.sqs.ARN(p.QueueName), "QueueName": p.QueueName, "QueueUrl": url}}, nil
+	return out, e.sqs.EnsureQueue(p.QueueName, attributes, p.Tags.values())
 }
 
 type queuePolicyProperties struct {
@@ -169,6 +184,9 @@ func (p *queuePolicyProperties) Validate() error {
 
 func (e *Environment) queuePolicy(_ context.Context, r cloudformation.Resource, p queuePolicyProperties) (cloudformation.Attributes, error) {
 	for _, url := range p.Queues {
+		if r.Unchanged && !e.remade[url] {
+			continue
+		}
 		if err := e.sqs.SetAttributes(path.Base(url), sqs.Attributes{"Policy": string(p.PolicyDocument)}); err != nil {
 			return cloudformation.Attributes{}, err
 		}
@@ -195,7 +213,7 @@ type tableProperties struct {
 	Tags             tags
 }
 
-func (e *Environment) table(ctx context.Context, _ cloudformation.Resource, p tableProperties) (cloudformation.Attributes, error) {
+func (e *Environment) table(ctx context.Context, r cloudformation.Resource, p tableProperties) (cloudformation.Attributes, error) {
 	t := dynamodb.Table{Name: p.TableName, StreamView: dynamodb.StreamView(p.StreamSpecification.StreamViewType), Tags: p.Tags.values()}
 	if p.TimeToLiveSpecification.Enabled {
 		t.TTLAttribute = p.TimeToLiveSpecification.AttributeName
@@ -212,8 +230,10 @@ func (e *Environment) table(ctx context.Context, _ cloudformation.Resource, p ta
 			t.SortKey = attribute
 		}
 	}
-	if err := e.dynamodb.CreateTable(ctx, t); err != nil {
-		return cloudformation.Attributes{}, err
+	if !r.Unchanged || !e.dynamodb.Exists(p.TableName) {
+		if err := e.dynamodb.CreateTable(ctx, t); err != nil {
+			return cloudformation.Attributes{}, err
+		}
 	}
 	out := cloudformation.Attributes{Ref: p.TableName, Att: map[string]string{"Arn": e.dynamodb.TableARN(p.TableName)}}
 	if arn, ok := e.dynamodb.StreamARN(p.TableName); ok {
@@ -355,12 +375,14 @@ type permissionProperties struct {
 }
 
 func (e *Environment) permission(_ context.Context, r cloudformation.Resource, p permissionProperties) (cloudformation.Attributes, error) {
-	id := r.Stack + "-" + r.LogicalID
+	id := permissionID(r)
 	err := e.lambda.EnsurePermission(id, lambda.Permission{
 		Function: p.FunctionName, Action: p.Action, Principal: p.Principal, SourceARN: p.SourceArn, SourceAccount: p.SourceAccount,
 	})
 	return cloudformation.Attributes{Ref: id, Att: map[string]string{"Id": id}}, err
 }
+
+func permissionID(r cloudformation.Resource) string { return r.Stack + "-" + r.LogicalID }
 
 func seconds(n int) time.Duration { return time.Duration(n) * time.Second }
 
@@ -370,9 +392,11 @@ type logGroupProperties struct {
 	Tags            tags
 }
 
-func (e *Environment) logGroup(_ context.Context, _ cloudformation.Resource, p logGroupProperties) (cloudformation.Attributes, error) {
-	if err := e.logs.CreateGroup(p.LogGroupName, p.RetentionInDays); err != nil {
-		return cloudformation.Attributes{}, err
+func (e *Environment) logGroup(_ context.Context, r cloudformation.Resource, p logGroupProperties) (cloudformation.Attributes, error) {
+	if !r.Unchanged || !e.logs.Exists(p.LogGroupName) {
+		if err := e.logs.CreateGroup(p.LogGroupName, p.RetentionInDays); err != nil {
+			return cloudformation.Attributes{}, err
+		}
 	}
 	return cloudformation.Attributes{Ref: p.LogGroupName, Att: map[string]string{
 		"Arn": fmt.Sprintf("arn:aws:logs:%s:%s:log-group:%s:*", e.config.Region, e.config.Account, p.LogGroupName),

@@ -1,13 +1,10 @@
 package local
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"path"
-	"reflect"
 	"slices"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
@@ -19,19 +16,24 @@ import (
 // Changes are what an update has done.
 type Changes struct {
 	Created, Changed, Removed []Change
+	// Retained are resources that the templates no longer have, and that stay
+	// because of their DeletionPolicy or UpdateReplacePolicy. Nothing refers to
+	// them any more; a template that names one again takes it over.
+	Retained []Change
 	// Swapped are the short names of functions that have another program.
 	Swapped []string
 }
 
 // None reports whether nothing has changed.
 func (c Changes) None() bool {
-	return len(c.Created)+len(c.Changed)+len(c.Removed)+len(c.Swapped) == 0
+	return len(c.Created)+len(c.Changed)+len(c.Removed)+len(c.Retained)+len(c.Swapped) == 0
 }
 
-// Change is a resource that an update has created, changed or removed.
+// Change is a resource that an update has created, changed, removed or left.
 type Change struct {
 	Type string // like AWS::SQS::Queue
 	Name string // the physical name; of a mapping, that of its source
+	Lost string // what else went when it was removed, like "12 items"; empty: nothing
 }
 
 // BuildTags are the build tags of the functions' programs.
@@ -84,18 +86,23 @@ func (e *Environment) swap() ([]string, error) {
 	return swapped, nil
 }
 
-// Update makes the environment what another snapshot of it says, while it runs:
+// Update makes the environment what another snapshot of it says, while it runs,
+// as CloudFormation does when it updates stacks:
 //
-//  1. It checks the templates and builds the programs that they name. An error
-//     means that nothing has changed.
+//  1. It checks the templates, refuses what CloudFormation would refuse, and
+//     builds the programs that they name. An error means that nothing has
+//     changed.
 //  2. It creates the resources that are new and changes those that differ; the
 //     others are not touched. Queues keep their messages, tables their items,
-//     and mappings what a person has changed of them.
-//  3. It removes what the templates no longer have: a mapping ends after the
-//     batch in flight, then go its function, rule and queues. Tables stay.
+//     and mappings what a person has changed of them, unless the templates
+//     change the same.
+//  3. It removes what the templates no longer have, or have replaced, with its
+//     messages or items, unless its DeletionPolicy or UpdateReplacePolicy says
+//     Retain: a mapping ends after the batch in flight, then go its function,
+//     rule and queues.
 //
-// If a resource is refused in step 2, those before it are put back, and the
-// error names it. Update must not be called during or after Close.
+// If a resource is refused in step 2, everything is rolled back, and the error
+// names it. Update must not be called during or after Close.
 func (e *Environment) Update(ctx context.Context, snapshot *snapshots.Snapshot) (Changes, error) {
 	e.updating.Lock()
 	defer e.updating.Unlock()
@@ -112,91 +119,44 @@ func (e *Environment) Update(ctx context.Context, snapshot *snapshots.Snapshot) 
 	}
 	before, programsBefore := e.deployed(), e.programs
 	e.programs = built
-	after, err := cloudformation.Update(ctx, e.pseudo(), e.types(), before, templates...)
+	after, err := cloudformation.Update(ctx, e.target(), e.types(), before, templates...)
+	e.setDeployed(after)
+	was := earlier{deployed: cloudformation.Resources(before)}
 	if err != nil {
 		e.programs = programsBefore
-		return Changes{}, errors.Join(err, e.restore(context.WithoutCancel(ctx), before, after))
+		_, _, settled := e.settle(context.WithoutCancel(ctx), was, after)
+		return Changes{}, errors.Join(err, settled)
 	}
-	e.templates = templates
-	e.setDeployed(after)
-	changes := difference(before, after)
+	changes := e.difference(was.deployed, after)
 	if changes.Swapped, err = e.swap(); err != nil {
 		return changes, err
 	}
-	return changes, e.retire(ctx)
+	changes.Removed, changes.Retained, err = e.settle(ctx, was, after)
+	return changes, err
 }
 
-// restore undoes an update that failed when it had deployed the stacks partial.
-func (e *Environment) restore(ctx context.Context, before, partial []cloudformation.Stack) error {
-	// What the update has not reached may have been changed by half: it is not
-	// in now, and is deployed again.
-	reached := func(s cloudformation.Stack) bool {
-		return slices.ContainsFunc(partial, func(p cloudformation.Stack) bool { return p.Name == s.Name })
-	}
-	now := slices.Concat(partial, slices.DeleteFunc(slices.Clone(before), reached))
-	restored, err := cloudformation.Update(ctx, e.pseudo(), e.types(), now, e.templates...)
-	if err != nil {
-		return fmt.Errorf("and what it had changed could not be put back: %w", err)
-	}
-	e.setDeployed(restored)
-	for _, stack := range slices.Backward(partial) {
-		for _, r := range slices.Backward(stack.Resources) {
-			if find(restored, r) == nil {
-				if err := e.remove(ctx, remember(r)); err != nil {
-					return fmt.Errorf("and %s, which it had created, could not be removed: %w", r, err)
-				}
-			}
-		}
-	}
-	return nil
-}
+// Started is what the start has changed of what an earlier run had left in the
+// data directory; on an empty one, everything is created.
+func (e *Environment) Started() Changes { return e.started }
 
-// find returns the resource of the same type and physical id.
-func find(stacks []cloudformation.Stack, r cloudformation.Deployed) *cloudformation.Deployed {
-	for _, stack := range stacks {
-		for i, one := range stack.Resources {
-			if one.Type == r.Type && one.Ref == r.Ref {
-				return &stack.Resources[i]
-			}
-		}
-	}
-	return nil
-}
-
-// staysForGood are the types that retire leaves where they are.
-var staysForGood = []string{"AWS::DynamoDB::Table", "AWS::Logs::LogGroup"}
-
-func difference(before, after []cloudformation.Stack) Changes {
+// difference says what was created and what was changed.
+func (e *Environment) difference(before []cloudformation.Deployed, after []cloudformation.Stack) Changes {
+	types := e.types()
 	var c Changes
-	for _, stack := range after {
-		for _, r := range stack.Resources {
-			old := find(before, r)
-			switch {
-			case old == nil:
-				c.Created = append(c.Created, change(r))
-			case !reflect.DeepEqual(old.Properties, r.Properties) || !reflect.DeepEqual(old.Metadata, r.Metadata):
-				c.Changed = append(c.Changed, change(r))
-			}
-		}
-	}
-	for _, stack := range before {
-		for _, r := range stack.Resources {
-			if find(after, r) == nil && r.DeletionPolicy != "Retain" && !slices.Contains(staysForGood, r.Type) {
-				c.Removed = append(c.Removed, change(r))
-			}
+	for _, r := range cloudformation.Resources(after) {
+		switch old := types.Find(before, r.Resource); {
+		case old == nil:
+			c.Created = append(c.Created, e.change(r.Resource))
+		case !old.Same(r.Resource):
+			c.Changed = append(c.Changed, e.change(r.Resource))
 		}
 	}
 	return c
 }
 
-func change(r cloudformation.Deployed) Change {
-	switch r.Type {
-	case "AWS::Lambda::EventSourceMapping":
-		return Change{r.Type, sourceName(str(r.Properties["EventSourceArn"]))}
-	case "AWS::Events::Rule":
-		return Change{r.Type, str(r.Properties["Name"])}
-	case "AWS::SQS::Queue":
-		return Change{r.Type, path.Base(r.Ref)}
+func (e *Environment) change(r cloudformation.Resource) Change {
+	if r.Type == "AWS::Lambda::EventSourceMapping" {
+		return Change{Type: r.Type, Name: sourceName(str(r.Properties["EventSourceArn"]))}
 	}
-	return Change{r.Type, cmp.Or(r.Ref, r.LogicalID)}
+	return Change{Type: r.Type, Name: e.types().PhysicalName(r)}
 }

@@ -105,6 +105,9 @@ func (f *devFlags) run(cmd *cobra.Command) error {
 		return errors.Join(f.demo.run(ctx, env, withdrawals, out, progress), closing(env))
 	}
 	describe(out, env)
+	started := env.Started()
+	started.Created, started.Changed = nil, nil // of an environment that was not there to be seen
+	tellChanges(out, started)
 	if err := tellMissingSecrets(ctx, out, reload.root, env); err != nil {
 		return err
 	}

@@ -216,18 +216,27 @@ func (r *reloader) update(ctx context.Context, snapshot *snapshots.Snapshot) err
 		return nil
 	}
 	fmt.Fprintf(r.out, "updated in %s:\n", took(began))
+	tellChanges(r.out, changes)
+	return r.look(ctx) // there may be other functions now
+}
+
+// tellChanges prints what was changed, line by line.
+func tellChanges(out io.Writer, changes local.Changes) {
 	for _, kind := range []struct {
 		name    string
 		changes []local.Change
-	}{{"created", changes.Created}, {"changed", changes.Changed}, {"removed", changes.Removed}} {
+	}{{"created", changes.Created}, {"changed", changes.Changed}, {"removed", changes.Removed}, {"retained", changes.Retained}} {
 		for _, c := range kind.changes {
-			fmt.Fprintf(r.out, "  %s %s %s\n", kind.name, strings.TrimPrefix(c.Type, "AWS::"), c.Name)
+			line := fmt.Sprintf("  %s %s %s", kind.name, strings.TrimPrefix(c.Type, "AWS::"), c.Name)
+			if c.Lost != "" {
+				line += ", with " + c.Lost
+			}
+			fmt.Fprintln(out, line)
 		}
 	}
 	if len(changes.Swapped) > 0 {
-		fmt.Fprintf(r.out, "  rebuilt %s\n", strings.Join(changes.Swapped, ", "))
+		fmt.Fprintf(out, "  rebuilt %s\n", strings.Join(changes.Swapped, ", "))
 	}
-	return r.look(ctx) // there may be other functions now
 }
 
 // different returns the files that two sets of hashes do not have in common,

@@ -35,7 +35,7 @@ func serve(t *testing.T, templates map[string]string) *cfn.Client {
 		func(_ context.Context, _ cloudformation.Resource, p struct{ Name string }) (cloudformation.Attributes, error) {
 			return cloudformation.Attributes{Ref: p.Name}, nil
 		})}
-	stacks, err := cloudformation.Deploy(t.Context(), cloudformation.Environment{AccountID: "000000000000", Region: "us-east-1"}, types, parsed...)
+	stacks, err := cloudformation.Deploy(t.Context(), cloudformation.Environment{AccountID: "000000000000", Region: "us-east-1"}, types, nil, parsed...)
 	if err != nil {
 		t.Fatal(err)
 	}

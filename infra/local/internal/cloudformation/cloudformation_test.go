@@ -108,7 +108,7 @@ func TestGoldenCases(t *testing.T) {
 			err = errors.Join(faults...)
 			var stacks []cloudformation.Stack
 			if err == nil {
-				stacks, err = cloudformation.Deploy(t.Context(), environment, types(&log), templates...)
+				stacks, err = cloudformation.Deploy(t.Context(), environment, types(&log), nil, templates...)
 			}
 			if err != nil {
 				if got := err.Error() + "\n"; got != want["error"] {
@@ -158,7 +158,7 @@ func TestAParameterTakesTheSuppliedValueOrItsDefault(t *testing.T) {
 	env := environment
 	env.Parameters = map[string]string{"Name": "orders"}
 	var log bytes.Buffer
-	if _, err := cloudformation.Deploy(t.Context(), env, types(&log), parse(t, "shop", parameterised)); err != nil {
+	if _, err := cloudformation.Deploy(t.Context(), env, types(&log), nil, parse(t, "shop", parameterised)); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := log.String(), "AWS::SQS::Queue Queue\n  {\"DelaySeconds\":5,\"QueueName\":\"orders\"}\n"; got != want {
@@ -190,7 +190,7 @@ func TestAResourceThatCannotBeCreatedEndsTheDeployment(t *testing.T) {
 			return cloudformation.Attributes{}, nil
 		})}
 	template := parse(t, "shop", `{"Resources": {"A": {"Type": "T"}, "B": {"Type": "T"}, "C": {"Type": "T"}}}`)
-	stacks, err := cloudformation.Deploy(t.Context(), environment, types, template)
+	stacks, err := cloudformation.Deploy(t.Context(), environment, types, nil, template)
 	wantError(t, err, `creating T "B" (stack shop): the disk is full`)
 	if !errors.Is(err, full) || stacks != nil || !slices.Equal(created, []string{"A"}) {
 		t.Errorf("created %v, stacks %v, error %v", created, stacks, err)
@@ -207,7 +207,7 @@ func TestACancelledDeploymentCreatesNothingMore(t *testing.T) {
 			return cloudformation.Attributes{}, nil
 		})}
 	template := parse(t, "shop", `{"Resources": {"A": {"Type": "T"}, "B": {"Type": "T"}}}`)
-	_, err := cloudformation.Deploy(ctx, environment, types, template)
+	_, err := cloudformation.Deploy(ctx, environment, types, nil, template)
 	if !errors.Is(err, context.Canceled) || created != 1 {
 		t.Errorf("created %d, error %v", created, err)
 	}
@@ -219,7 +219,7 @@ func TestAStackTellsWhatWasDeployed(t *testing.T) {
 		"Outputs": {"Url": {"Description": "where orders go", "Value": {"Ref": "Queue"}, "Export": {"Name": "orders-url"}}}}`)
 	var ids []string
 	for range 2 {
-		stacks, err := cloudformation.Deploy(t.Context(), environment, types(new(bytes.Buffer)), template)
+		stacks, err := cloudformation.Deploy(t.Context(), environment, types(new(bytes.Buffer)), nil, template)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +269,7 @@ func TestTheSynthesizedTemplatesOfTheLocalEnvironmentDeploy(t *testing.T) {
 		}
 		templates = append(templates, parse(t, strings.TrimSuffix(filepath.Base(file), ".template.json"), string(data)))
 	}
-	stacks, err := cloudformation.Deploy(t.Context(), environment, accept, templates...)
+	stacks, err := cloudformation.Deploy(t.Context(), environment, accept, nil, templates...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -312,7 +312,7 @@ func FuzzParse(f *testing.F) {
 			return
 		}
 		checked := cloudformation.Check(environment, types(nil), template)
-		if _, err := cloudformation.Deploy(t.Context(), environment, types(new(bytes.Buffer)), template); checked != nil && err == nil {
+		if _, err := cloudformation.Deploy(t.Context(), environment, types(new(bytes.Buffer)), nil, template); checked != nil && err == nil {
 			t.Fatalf("deployed in spite of %v", checked)
 		}
 	})

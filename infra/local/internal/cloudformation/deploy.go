@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"time"
 
@@ -20,6 +19,10 @@ type Environment struct {
 	Partition  string            // AWS::Partition, "aws" if empty
 	URLSuffix  string            // AWS::URLSuffix, "amazonaws.com" if empty
 	Parameters map[string]string // values of parameters, for every template that has one of the name
+
+	// Creating, if set, is told of every resource that is not there yet, before it is created, so that it can be removed
+	// should the process die before the deployment is done. An error ends the deployment.
+	Creating func(Resource) error
 }
 
 // pseudoParameters are the names that Ref knows in every template ("Pseudo parameters reference").
@@ -36,6 +39,8 @@ type Stack struct {
 	Outputs     []Output   // by name
 	Template    []byte     // as it was parsed; not to be changed
 	DeployedAt  time.Time
+
+	template *Template
 }
 
 // Deployed is a resource that has been created.
@@ -50,65 +55,57 @@ type Output struct {
 	Export                   string // the name under which other stacks import it, or empty
 }
 
-// Deploy deploys templates, in the order given: a stack that imports a value comes after the one that exports it.
-// Resources are created one after the other. The error is Check's, and then nothing has been created; or it is that of the
+// Deploy deploys templates where nothing is at work yet, in the order given: a stack that imports a value comes after the
+// one that exports it. before are the resources that an earlier run has left, nil if there are none. Every resource of the
+// templates is created, one after the other, also one that was left unchanged. What the templates no longer have is not
+// removed: see Types.Obsolete.
+//
+// The error is Check's or says what CloudFormation would refuse, and then nothing has been created; or it is that of the
 // first resource that could not be created, and then those before it have been.
-func Deploy(ctx context.Context, env Environment, types Types, templates ...*Template) ([]Stack, error) {
-	stacks, err := Update(ctx, env, types, nil, templates...)
-	if err != nil {
+func Deploy(ctx context.Context, env Environment, types Types, before []Deployed, templates ...*Template) ([]Stack, error) {
+	if err := plan(env, types, before, templates); err != nil {
 		return nil, err
-	}
-	return stacks, nil
-}
-
-// Update deploys templates over stacks that Deploy or Update has returned. A resource that is in them already, under its
-// stack and logical id, with the same type, properties and metadata, is taken over untouched; any other is created, and
-// creating one that exists changes it. What the templates no longer have is not removed. On an error that is not Check's,
-// the stacks returned are what has been deployed until then.
-func Update(ctx context.Context, env Environment, types Types, before []Stack, templates ...*Template) ([]Stack, error) {
-	if err := Check(env, types, templates...); err != nil {
-		return nil, err
-	}
-	type id struct{ stack, logicalID string }
-	existing := map[id]Deployed{}
-	for _, s := range before {
-		for _, r := range s.Resources {
-			existing[id{r.Stack, r.LogicalID}] = r
-		}
 	}
 	d := newDeployment(env, templates)
+	existing := byID(before)
 	d.provision = func(r Resource) (Attributes, error) {
-		old, ok := existing[id{r.Stack, r.LogicalID}]
-		if ok && old.Type == r.Type && reflect.DeepEqual(old.Properties, r.Properties) && reflect.DeepEqual(old.Metadata, r.Metadata) {
-			return old.Attributes, nil
+		old, ok := existing[r.id()]
+		if r.Unchanged = ok && old.Same(r); !r.Unchanged {
+			if err := d.creating(types, old, r, ok); err != nil {
+				return Attributes{}, err
+			}
 		}
-		if err := ctx.Err(); err != nil {
-			return Attributes{}, fmt.Errorf("creating %s: %w", r, err)
-		}
-		return types[r.Type].create(ctx, r)
+		return types.create(ctx, r)
 	}
-	d.run(templates)
-	return d.stacks, errors.Join(d.faults...)
+	if d.run(templates); len(d.faults) > 0 {
+		return nil, errors.Join(d.faults...)
+	}
+	return d.stacks, nil
+}
+
+// creating tells of a resource that is not there yet.
+func (d *deployment) creating(types Types, old Deployed, r Resource, existed bool) error {
+	if d.env.Creating == nil || existed && types.identity(old.Resource) == types.identity(r) {
+		return nil
+	}
+	return d.env.Creating(r)
+}
+
+func (types Types) create(ctx context.Context, r Resource) (Attributes, error) {
+	if err := ctx.Err(); err != nil {
+		return Attributes{}, fmt.Errorf("creating %s: %w", r, err)
+	}
+	return types[r.Type].create(ctx, r)
 }
 
 // Check goes through all of a deployment without creating anything. The error joins everything that is wrong or not
 // supported in any template: resource types, properties, values, parameters, imports.
 func Check(env Environment, types Types, templates ...*Template) error {
-	d := newDeployment(env, templates)
-	d.checking = true
-	d.provision = func(r Resource) (Attributes, error) {
-		t, ok := types[r.Type]
-		if !ok {
-			return Attributes{}, fmt.Errorf("%s: resource type %s is not supported by the local environment", r, r.Type)
-		}
-		return Attributes{}, t.check(r)
-	}
-	d.run(templates)
-	return errors.Join(d.faults...)
+	return plan(env, types, nil, templates)
 }
 
 // A deployment is a run through templates: a real one, which ends at the first fault, or a check, which collects them all
-// and in which the attributes of resources are unknown.
+// and in which the attributes of resources that are not there yet are unknown.
 type deployment struct {
 	env       Environment
 	checking  bool
@@ -158,7 +155,7 @@ type scope struct {
 
 func (d *deployment) deployStack(t *Template) {
 	s := &scope{deployment: d, parameters: map[string]any{}, created: map[string]Attributes{}}
-	s.stack = Stack{Name: t.stack, ID: d.stackID(t.stack), Description: t.description, Template: t.body, DeployedAt: time.Now()}
+	s.stack = Stack{Name: t.stack, ID: d.stackID(t.stack), Description: t.description, Template: t.body, DeployedAt: time.Now(), template: t}
 	defer func() { d.stacks = append(d.stacks, s.stack) }() // at a fault as well: with what there is then
 	for _, name := range slices.Sorted(maps.Keys(t.parameters)) {
 		if supplied, ok := d.env.Parameters[name]; ok {
@@ -260,10 +257,10 @@ func (s *scope) ref(name string) (any, error) {
 	if v, ok := s.parameters[name]; ok {
 		return v, nil
 	}
-	if s.checking {
+	v := s.created[name].Ref
+	if v == "" && s.checking {
 		return unknown("${" + name + "}"), nil
 	}
-	v := s.created[name].Ref
 	if v == "" {
 		return nil, fmt.Errorf("resource %q has no Ref in the local environment", name)
 	}
@@ -272,10 +269,10 @@ func (s *scope) ref(name string) (any, error) {
 
 // attribute returns the value of {"Fn::GetAtt": [id, name]}.
 func (s *scope) attribute(id, name string) (any, error) {
-	if s.checking {
+	v, ok := s.created[id].Att[name]
+	if !ok && s.checking {
 		return unknown("${" + id + "." + name + "}"), nil
 	}
-	v, ok := s.created[id].Att[name]
 	if !ok {
 		return nil, fmt.Errorf("resource %q has no attribute %s in the local environment (it has %q)", id, name,
 			slices.Sorted(maps.Keys(s.created[id].Att)))

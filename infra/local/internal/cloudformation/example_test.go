@@ -36,7 +36,7 @@ func Example() {
 			}),
 	}
 	env := cloudformation.Environment{AccountID: "000000000000", Region: "eu-central-1"}
-	if _, err := cloudformation.Deploy(context.Background(), env, types, template); err != nil {
+	if _, err := cloudformation.Deploy(context.Background(), env, types, nil, template); err != nil {
 		log.Fatal(err)
 	}
 	// Output:

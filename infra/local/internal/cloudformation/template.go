@@ -1,16 +1,19 @@
 // Package cloudformation runs CloudFormation templates: it reads them, checks that all of what they ask for is supported,
 // puts their resources in order, resolves their properties, and has each resource created by a function of its caller.
-// It creates nothing itself and knows no service.
+// It creates nothing itself and knows no service. Templates deployed over earlier ones change what is there as
+// CloudFormation does: see Update.
 //
 // A deployment goes like this:
 //
 //  1. Parse reads each template. What the local environment does not support of the template language is an error there.
-//  2. The caller makes a Types: for each resource type a function that creates one, from properties in a Go struct.
+//  2. The caller makes a Types: for each resource type a function that creates one, from properties in a Go struct, one that
+//     removes it, and what AWS says of changing it.
 //  3. Deploy checks all templates against the Types, and reports everything that is unsupported at once; nothing has been
 //     created by then.
 //  4. Deploy goes through the stacks in the caller's order and through the resources of each in the order of their
 //     dependencies. It resolves the properties with what earlier resources have become, decodes them into the struct, and
 //     calls the function.
+//  5. The caller removes what was there before and is in no template any more: Types.Obsolete.
 //
 // The scope is what templates of the CDK app use. Sections: Description, Parameters (with a default, or supplied),
 // Resources, Outputs. Functions: Ref, Fn::GetAtt, Fn::ImportValue, Fn::Join, Fn::Select, Fn::Split, Fn::Sub. Everything
@@ -25,6 +28,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // A Template is a parsed template, together with the name of its stack. It is immutable, and safe for concurrent use.
@@ -200,13 +204,8 @@ func (p *parser) resource(id string, o map[string]json.RawMessage) *resource {
 		p.fail(at, "a logical id has letters and digits only")
 	}
 	p.only(at, "attribute", o, "Type", "Properties", "DependsOn", "Metadata", "DeletionPolicy", "UpdateReplacePolicy")
-	p.decode(at+", DeletionPolicy", o["DeletionPolicy"], &r.DeletionPolicy)
-	p.decode(at+", UpdateReplacePolicy", o["UpdateReplacePolicy"], &r.UpdateReplacePolicy)
-	for _, policy := range []string{r.DeletionPolicy, r.UpdateReplacePolicy} {
-		if policy != "" && policy != "Delete" && policy != "Retain" {
-			p.fail(at, "policy %q is not supported by the local environment: Delete or Retain", policy)
-		}
-	}
+	r.DeletionPolicy = p.policy(at, "DeletionPolicy", o, "Delete", "Retain", "RetainExceptOnCreate")
+	r.UpdateReplacePolicy = p.policy(at, "UpdateReplacePolicy", o, "Delete", "Retain")
 	r.properties = p.object(at+", Properties", o["Properties"])
 	r.metadata = p.object(at+", Metadata", o["Metadata"])
 
@@ -222,6 +221,15 @@ func (p *parser) resource(id string, o map[string]json.RawMessage) *resource {
 		}
 	}
 	return r
+}
+
+// policy reads what becomes of a resource that is removed or replaced.
+func (p *parser) policy(at, attribute string, o map[string]json.RawMessage, supported ...string) (policy string) {
+	p.decode(at+", "+attribute, o[attribute], &policy)
+	if policy != "" && !slices.Contains(supported, policy) {
+		p.fail(at, "%s %q is not supported by the local environment: %s", attribute, policy, strings.Join(supported, " or "))
+	}
+	return policy
 }
 
 func (p *parser) output(name string, o map[string]json.RawMessage) output {

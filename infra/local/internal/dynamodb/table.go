@@ -101,6 +101,9 @@ const streamLabelLayout = "2006-01-02T15:04:05.000"
 
 func tableKey() store.Key { return store.NewKey("dynamodb.table") }
 
+// itemsKey is what the key of every item of a table begins with.
+func itemsKey(table string) store.Key { return store.NewKey("dynamodb.item").String(table) }
+
 // table is a table in use. It is never changed, but replaced.
 type table struct {
 	savedTable
@@ -110,7 +113,7 @@ type table struct {
 }
 
 func (s *Service) newTable(saved savedTable) (*table, error) {
-	t := &table{savedTable: saved, arn: s.TableARN(saved.Name), items: store.NewKey("dynamodb.item").String(saved.Name)}
+	t := &table{savedTable: saved, arn: s.TableARN(saved.Name), items: itemsKey(saved.Name)}
 	var err error
 	if saved.StreamView != "" {
 		t.stream, err = s.openStream(t)
@@ -158,6 +161,10 @@ func (s *Service) CreateTable(_ context.Context, spec Table) error {
 		return err
 	}
 	b.Set(tableKey().String(spec.Name), value)
+	if existing == nil { // a write may have come after the end of a table of this name
+		items := itemsKey(spec.Name)
+		b.DeleteRange(items, items.After())
+	}
 	if err := b.Commit(); err != nil {
 		return err
 	}

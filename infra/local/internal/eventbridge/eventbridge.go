@@ -197,7 +197,7 @@ func New(st *store.Store, config Config) (*Service, error) {
 			return nil, fmt.Errorf("eventbridge: rule %q in the store: %w", saved.Name, err)
 		}
 		// Its schedule does not run yet: the functions are not there. It does
-		// from when the rule is ensured again.
+		// from when the rule is ensured again, or resumed.
 		if b, ok := s.buses[saved.Bus]; ok {
 			b.put(r)
 		}
@@ -277,6 +277,13 @@ func (s *Service) saveBus(b *bus, changed Bus) error {
 	return nil
 }
 
+// HasBus reports whether there is a bus with the given name.
+func (s *Service) HasBus(name string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.buses[name] != nil
+}
+
 // DeleteBus removes a bus, which must have no rules. One that does not exist is
 // not an error.
 func (s *Service) DeleteBus(name string) error {
@@ -333,6 +340,19 @@ func (s *Service) EnsureRule(r Rule) error {
 		checked.Tags = existing.Tags
 	}
 	return s.save(b, checked)
+}
+
+// ResumeRule lets the schedule run of a rule that the store held, and reports
+// whether there is such a rule.
+func (s *Service) ResumeRule(bus, name string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, ok := s.buses[bus]
+	if !ok || b.rules[name] == nil {
+		return false
+	}
+	s.arm(b.rules[name], b.rules[name])
+	return true
 }
 
 // newRule checks a rule.

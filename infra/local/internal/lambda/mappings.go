@@ -81,8 +81,11 @@ func (m *Mapping) values() mappingValues {
 // function and source, so that they stay the same.
 var mappingSpace = uuid.MustParse("5a3f1f3e-0c42-4f0c-9f0a-2f6d1d1c7f58")
 
-func mappingID(spec *Mapping) string {
-	return uuid.NewSHA1(mappingSpace, []byte(spec.Function+"\x00"+spec.SourceARN)).String()
+func mappingID(spec *Mapping) string { return MappingID(spec.Function, spec.SourceARN) }
+
+// MappingID is the UUID of the mapping of a source to a function.
+func MappingID(function, sourceARN string) string {
+	return uuid.NewSHA1(mappingSpace, []byte(function+"\x00"+sourceARN)).String()
 }
 
 // CreateMapping starts a mapping and returns its UUID, which is the same

@@ -125,6 +125,25 @@ func (l *Logs) Append(group, stream, line string) {
 	g.append(stream, line)
 }
 
+// Exists reports whether there is a group with the given name.
+func (l *Logs) Exists(name string) bool { return l.group(name) != nil }
+
+// DeleteGroup removes a group and its lines. One that does not exist is not an
+// error.
+func (l *Logs) DeleteGroup(name string) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.groups[name]
+	if g == nil {
+		return nil
+	}
+	delete(l.groups, name)
+	if err := errors.Join(g.close(), os.RemoveAll(g.dir)); err != nil {
+		return fmt.Errorf("log group %q: %w", name, err)
+	}
+	return nil
+}
+
 // group returns a group, nil if there is none.
 func (l *Logs) group(name string) *group {
 	l.mu.RLock()

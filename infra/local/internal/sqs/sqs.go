@@ -202,14 +202,24 @@ func (s *Service) put(name string, attributes Attributes, tags map[string]string
 			return err
 		}
 	}
-	if err := s.save(saved); err != nil {
-		return err
-	}
 	if existing != nil {
+		if err := s.save(saved); err != nil {
+			return err
+		}
 		existing.configure(saved, settings)
 		return nil
 	}
-	s.queues[name] = newQueue(s, saved, settings)
+	q := newQueue(s, saved, settings)
+	b := s.store.NewBatch()
+	if err := saved.put(b); err != nil {
+		b.Discard()
+		return err
+	}
+	q.clear(b) // a message may have come after the end of a queue of this name
+	if err := b.Commit(); err != nil {
+		return err
+	}
+	s.queues[name] = q
 	return nil
 }
 
@@ -357,6 +367,17 @@ func (s *Service) Purge(name string) error {
 	}
 	q.tag(saved)
 	return nil
+}
+
+// Messages returns how many messages a queue holds, visible or not; ok is false
+// if there is no such queue.
+func (s *Service) Messages(name string) (n int, ok bool) {
+	q, err := s.find(name)
+	if err != nil {
+		return 0, false
+	}
+	c := q.counts()
+	return c.visible + c.inFlight + c.delayed, true
 }
 
 // DeleteQueue removes a queue, its messages, and what is known of its move

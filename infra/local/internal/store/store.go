@@ -162,6 +162,15 @@ func (b *Batch) Commit() error {
 	return b.b.Close()
 }
 
+// CommitLater applies the batch, which is on disk with the next Commit at the
+// latest, and never after it: for what must be known if that is.
+func (b *Batch) CommitLater() error {
+	if err := b.b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("store: commit: %w", err)
+	}
+	return b.b.Close()
+}
+
 // Discard ends the batch without applying it.
 func (b *Batch) Discard() { _ = b.b.Close() }
 
