@@ -40,6 +40,7 @@ func (e *Environment) types() cloudformation.Types {
 			cloudformation.ReplacedBy("StartingPosition"), cloudformation.RemovedBy(e.removeMapping)),
 		"AWS::Lambda::Permission": cloudformation.Provide(e.permission, cloudformation.RemovedBy(e.removePermission)),
 		"AWS::Logs::LogGroup":     cloudformation.Provide(e.logGroup, cloudformation.Named("LogGroupName"), cloudformation.RemovedBy(e.removeLogGroup)),
+		"AWS::IAM::ManagedPolicy": cloudformation.Provide(e.managedPolicy, cloudformation.Named("ManagedPolicyName")),
 		"AWS::IAM::Role":          cloudformation.Provide(e.role, cloudformation.Named("RoleName")),
 		"AWS::SSM::Parameter":     cloudformation.Provide(e.parameter, cloudformation.Named("Name")),
 	}

@@ -22,6 +22,7 @@ const (
 	DataStack       = "data"
 	OperationsStack = "operations"
 	SchemasStack    = "schemas"
+	AccessStack     = "access"
 )
 
 // OutboxRelay is the program that moves committed events from the outbox table
@@ -66,8 +67,18 @@ func (n Names) KeyAlias() string { return "alias/" + n.Bus() }
 // Registry is the registry of event schemas.
 func (n Names) Registry() string { return n.Bus() }
 
+// PublishPolicy is the managed policy of those who publish the events of a
+// source.
+func (n Names) PublishPolicy(source string) string { return n.Bus() + "-publish-" + source }
+
+// OperatePolicy is the managed policy of those who use the command.
+func (n Names) OperatePolicy() string { return n.Bus() + "-operate" }
+
+// TailPrefix begins the names of the rules and queues that a tail makes.
+func (n Names) TailPrefix() string { return n.Bus() + "-tail-" }
+
 // Stack is the stack of a part: BusStack, DataStack, OperationsStack,
-// SchemasStack, or a function's short name.
+// SchemasStack, AccessStack, or a function's short name.
 func (n Names) Stack(part string) string { return n.Bus() + "-" + part }
 
 // Function is a Lambda function, by its short name.
@@ -106,7 +117,7 @@ func (n Names) Export(value string) string { return n.Bus() + "-" + value }
 // that no function may bear it.
 func Reserved(fn string) bool {
 	switch fn {
-	case BusStack, DataStack, OperationsStack, SchemasStack, OutboxRelay:
+	case BusStack, DataStack, OperationsStack, SchemasStack, AccessStack, OutboxRelay:
 		return true
 	}
 	return false

@@ -25,6 +25,9 @@ func TestNamesAreComposedOfApplicationAndEnvironment(t *testing.T) {
 		{n.BusDLQ(), "shop-prod-bus-dlq"},
 		{n.BusLogGroup(), "/aws/vendedlogs/events/event-bus/shop-prod"},
 		{n.Archive(), "shop-prod"},
+		{n.PublishPolicy("savings"), "shop-prod-publish-savings"},
+		{n.OperatePolicy(), "shop-prod-operate"},
+		{n.TailPrefix(), "shop-prod-tail-"},
 		{n.KeyAlias(), "alias/shop-prod"},
 		{n.Parameter("bus/name"), "/shop/prod/bus/name"},
 		{n.Export("bus-arn"), "shop-prod-bus-arn"},
@@ -98,7 +101,7 @@ func TestApplicationAndEnvironmentTogetherFitAnArchivesName(t *testing.T) {
 }
 
 func TestNamesOfPenstocksOwnAreReserved(t *testing.T) {
-	for _, name := range []string{"bus", "data", "operations", "schemas", "outbox-relay"} {
+	for _, name := range []string{"bus", "data", "operations", "schemas", "access", "outbox-relay"} {
 		if !names.Reserved(name) {
 			t.Errorf("%q is free for a function, but names a stack or a program of Penstock's", name)
 		}

@@ -3,7 +3,6 @@ package snapshots
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -28,42 +27,14 @@ var inputs = []string{
 	"infra/names/*.go",
 	"infra/registry/*.go",
 	"infra/stacks/*.go",
-}
-
-// schemas are read as well where an environment has a registry of them.
-// (Otherwise a synthesis only checks manifests against them.)
-const schemas = "schemas/*/*.schema.json"
-
-// hasRegistry reports whether environments.json asks for a schema registry
-// anywhere. Whether the file is right is for others to say.
-func hasRegistry(root fs.FS) bool {
-	data, err := fs.ReadFile(root, "infra/environments.json")
-	if err != nil {
-		return false
-	}
-	var environments map[string]struct {
-		SchemaRegistry bool `json:"schemaRegistry"`
-	}
-	if json.Unmarshal(data, &environments) != nil {
-		return false
-	}
-	for _, env := range environments {
-		if env.SchemaRegistry {
-			return true
-		}
-	}
-	return false
+	"schemas/*/*.schema.json",
 }
 
 // Inputs returns the SHA-256, in hex, of each file that a synthesis of the
 // project at root reads, by its path. Tests are no inputs.
 func Inputs(root fs.FS) (map[string]string, error) {
 	hashes := map[string]string{}
-	patterns := inputs
-	if hasRegistry(root) {
-		patterns = append(slices.Clone(inputs), schemas)
-	}
-	for _, pattern := range patterns {
+	for _, pattern := range inputs {
 		files, err := fs.Glob(root, pattern)
 		if err != nil {
 			return nil, err

@@ -48,6 +48,7 @@ func newBus(p *project) *Bus {
 			RetentionPeriod: days(dlqRetentionDays),
 		}, key)
 		allowEvents(b.DLQ, busARN(p.names.Bus()))
+		suppressNoDLQ(b.DLQ)
 	}
 	b.Bus = awsevents.NewEventBus(b.Stack, jsii.String("Bus"), &awsevents.EventBusProps{
 		EventBusName: jsii.String(p.names.Bus()),

@@ -77,6 +77,9 @@ func (p *project) newTable(stack awscdk.Stack, id, name string, props *awsdynamo
 	}
 	table := awsdynamodb.NewTable(stack, &id, props)
 	encryptTable(table, p.keyARN())
+	if !env.PointInTimeRecovery {
+		suppress(table.Node().DefaultChild().(awscdk.CfnResource), "AwsSolutions-DDB3", "The environment says that its tables need not be restored (pointInTimeRecovery).")
+	}
 	return table
 }
 
@@ -103,11 +106,10 @@ func newRelay(p *project, d *Data) *Program {
 			names.VarBus:         p.names.Bus(),
 			names.VarOutboxTable: p.names.Table(names.OutboxTable),
 		},
-		policy: []statement{
+		policy: append([]statement{
 			{actions: []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}, resources: []*string{d.Outbox.TableStreamArn()}},
 			{actions: []string{"dynamodb:BatchWriteItem", "dynamodb:Scan", "dynamodb:UpdateItem"}, resources: []*string{outbox}},
-			{actions: []string{"events:PutEvents"}, resources: []*string{busARN(p.names.Bus())}},
-		},
+		}, putAllEvents(p)...),
 	})
 	awslambda.NewCfnEventSourceMapping(d.Stack, jsii.String("RelayMapping"), &awslambda.CfnEventSourceMappingProps{
 		FunctionName:                   relay.Lambda.FunctionName(),
@@ -126,6 +128,15 @@ func newRelay(p *project, d *Data) *Program {
 		MaximumRecordAgeInSeconds:  jsii.Number(-1), // without limit
 	})
 	return relay
+}
+
+// putAllEvents allows the event types of the project, whoever may enqueue them.
+func putAllEvents(p *project) []statement {
+	var policy []statement
+	for _, s := range sourcesOf(p.types) {
+		policy = append(policy, putEvents(p.names, s))
+	}
+	return policy
 }
 
 // newSweep adds the schedule by which the relay looks through the outbox for

@@ -70,17 +70,7 @@ func permissions(n names.Names, m *manifest.Function) []statement {
 		policy = append(policy, statement{actions: []string{"sqs:SendMessage"}, resources: dlqs})
 	}
 	if len(m.Publishes) > 0 {
-		// An outbox key begins with the event's type, so a function can enqueue
-		// no type but those that it declares.
-		var keys []string
-		for _, event := range m.Publishes {
-			keys = append(keys, event+"#*")
-		}
-		policy = append(policy, statement{
-			actions:    []string{"dynamodb:PutItem"},
-			resources:  []*string{tableARN(n.Table(names.OutboxTable))},
-			conditions: map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": keys}},
-		})
+		policy = append(policy, enqueueEvents(n, m.Publishes))
 	}
 	if m.UsesMarks() {
 		// Marks are event keys, which begin with the function's name: it cannot

@@ -6,7 +6,6 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/registry"
 )
@@ -24,11 +23,7 @@ type Schemas struct {
 }
 
 func newSchemas(p *project) *Schemas {
-	types, err := schema.LoadProject(p.props.Root)
-	if err != nil {
-		panic(err)
-	}
-	schemas, err := registry.Schemas(types)
+	schemas, err := registry.Schemas(p.types)
 	if err != nil {
 		panic(err)
 	}

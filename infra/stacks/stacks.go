@@ -8,6 +8,8 @@
 //	<app>-<env>-data        the outbox and its relay, deduplication marks, tables.json
 //	<app>-<env>-<function>  program, role, log group; of each subscription the
 //	                        rule, queue, DLQs and event source mapping
+//	<app>-<env>-access      managed policies for applications that publish, and for
+//	                        people who use the command
 //	<app>-<env>-schemas     the registry of event schemas, where one is wanted
 //
 // They are deployed in this order. They refer to each other by the names of
@@ -65,8 +67,9 @@ type Props struct {
 // Stacks are the stacks of one environment: those that all functions share, and
 // by way of Function each function's own.
 type Stacks struct {
-	Bus  *Bus
-	Data *Data
+	Bus    *Bus
+	Data   *Data
+	Access *Access
 
 	// Schemas is nil in an environment without a schema registry.
 	Schemas *Schemas
@@ -82,7 +85,7 @@ func New(app awscdk.App, props *Props) *Stacks {
 		p.App = DefaultApp
 	}
 	n := names.New(p.App, p.Env.Name)
-	functions, tables, err := load(p.Root, p.Env, n)
+	declared, err := load(p.Root, p.Env, n)
 	if err != nil {
 		panic(err)
 	}
@@ -94,16 +97,17 @@ func New(app awscdk.App, props *Props) *Stacks {
 		}
 	}
 
-	in := &project{app: app, props: p, names: n}
+	in := &project{app: app, props: p, names: n, types: declared.types}
 	s := &Stacks{functions: map[string]*Function{}}
 	s.Bus = newBus(in)
 	if p.Env.SchemaRegistry {
 		s.Schemas = newSchemas(in)
 	}
-	s.Data = newData(in, tables)
+	s.Access = newAccess(in)
+	s.Data = newData(in, declared.tables)
 	s.Data.Stack.AddStackDependency(s.Bus.Stack, nil)
-	for i := range functions {
-		f := newFunction(in, &functions[i])
+	for i := range declared.functions {
+		f := newFunction(in, &declared.functions[i])
 		f.Stack.AddStackDependency(s.Data.Stack, nil)
 		s.functions[f.Manifest.Name] = f
 	}
@@ -120,27 +124,31 @@ func (s *Stacks) Function(name string) *Function {
 	return f
 }
 
-// load reads and checks all that the stacks are made of.
-func load(root fs.FS, env manifest.Environment, n names.Names) ([]manifest.Function, manifest.Tables, error) {
+// declared is all that the stacks are made of.
+type declared struct {
+	functions []manifest.Function
+	tables    manifest.Tables
+	types     *schema.Set
+}
+
+// load reads and checks what a project declares.
+func load(root fs.FS, env manifest.Environment, n names.Names) (d declared, err error) {
 	if err := n.Validate(); err != nil {
-		return nil, nil, err
+		return d, err
 	}
 	if err := env.Validate(); err != nil {
-		return nil, nil, fmt.Errorf("environment %q: %w", env.Name, err)
+		return d, fmt.Errorf("environment %q: %w", env.Name, err)
 	}
-	tables, err := manifest.LoadTables(root)
-	if err != nil {
-		return nil, nil, err
+	if d.tables, err = manifest.LoadTables(root); err != nil {
+		return d, err
 	}
-	functions, err := manifest.Load(root)
-	if err != nil {
-		return nil, nil, err
+	if d.functions, err = manifest.Load(root); err != nil {
+		return d, err
 	}
-	types, err := schema.LoadProject(root)
-	if err != nil {
-		return nil, nil, err
+	if d.types, err = schema.LoadProject(root); err != nil {
+		return d, err
 	}
-	return functions, tables, errors.Join(manifest.Check(functions, n), manifest.CheckEnvironment(functions, env), manifest.CheckTypes(functions, types))
+	return d, errors.Join(manifest.Check(d.functions, n), manifest.CheckEnvironment(d.functions, env), manifest.CheckTypes(d.functions, d.types))
 }
 
 // A project is what every stack of New is made from.
@@ -148,6 +156,7 @@ type project struct {
 	app   awscdk.App
 	props Props
 	names names.Names
+	types *schema.Set // every event type
 }
 
 // newStack makes the stack of a part: a shared one, or a function's.

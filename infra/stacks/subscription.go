@@ -63,6 +63,8 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 		RetentionPeriod: days(dlqRetentionDays),
 	}, p.keyARN())
 
+	suppressNoDLQ(s.RuleDLQ)
+
 	bus, rule := p.names.Bus(), p.names.Rule(fn, m.Name)
 	allowEvents(s.Queue, ruleARN(bus, rule))
 	allowEvents(s.RuleDLQ, ruleARN(bus, rule))
@@ -155,6 +157,12 @@ func allowEvents(queue awssqs.Queue, source *string) {
 		resources:  []*string{queue.QueueArn()},
 		conditions: map[string]any{"ArnEquals": map[string]any{"aws:SourceArn": source}},
 	}.policyStatement())
+}
+
+// suppressNoDLQ says of a queue that it is the DLQ of a rule or a bus, which
+// cdk-nag does not know: it looks for queues that name it.
+func suppressNoDLQ(dlq awssqs.Queue) {
+	suppress(dlq.Node().DefaultChild().(awscdk.CfnResource), "AwsSolutions-SQS3", "It is itself a DLQ, of EventBridge.")
 }
 
 // policyOf is the resource of a queue's policy.

@@ -33,7 +33,7 @@ var localNames = names.New("penstock", "local")
 // tails lists the rules of tails on a bus that have a target, and the queues of
 // tails.
 func tails(ctx context.Context, cfg aws.Config, bus string) (rules, queues []string, err error) {
-	prefix := tail.Prefix(localNames)
+	prefix := localNames.TailPrefix()
 	listed, err := eventbridge.NewFromConfig(cfg).ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: &bus, NamePrefix: &prefix})
 	if err != nil {
 		return nil, nil, err

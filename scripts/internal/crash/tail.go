@@ -26,7 +26,6 @@ import (
 	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/infra/names"
-	"github.com/penstock-dev/penstock/scripts/internal/tail"
 )
 
 // Tail is a campaign against `penstock tail`: each round starts one, ends it by
@@ -178,7 +177,7 @@ func (c Tail) startAndStop(ctx context.Context) (time.Duration, error) {
 
 // left lists the rules and queues of tails that there are.
 func (c Tail) left(ctx context.Context) ([]string, error) {
-	prefix := tail.Prefix(c.Names)
+	prefix := c.Names.TailPrefix()
 	rules, err := eventbridge.NewFromConfig(c.AWS).ListRules(ctx, &eventbridge.ListRulesInput{EventBusName: aws.String(c.Names.Bus()), NamePrefix: &prefix})
 	if err != nil {
 		return nil, err

@@ -87,20 +87,17 @@ const maxName = 64
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// Prefix is what the names of all tails of an environment begin with.
-func Prefix(n names.Names) string { return n.Bus() + "-tail-" }
-
 // newName is the name of a rule and its queue: `<app>-<env>-tail-<owner>-<random>`,
 // of which the owner is for people and cut to fit.
 func newName(n names.Names, owner string) string {
 	random := strings.ToLower(rand.Text()[:10])
 	readable := notInNames.ReplaceAllString(strings.ToLower(owner), "-")
-	room := max(0, maxName-len(Prefix(n))-len(random)-1)
+	room := max(0, maxName-len(n.TailPrefix())-len(random)-1)
 	readable = strings.Trim(readable[:min(len(readable), room)], "-")
 	if readable != "" {
 		readable += "-"
 	}
-	return Prefix(n) + readable + random
+	return n.TailPrefix() + readable + random
 }
 
 // nothing is the signal that reaches nobody and asks whether it could.

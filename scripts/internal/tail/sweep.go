@@ -30,7 +30,7 @@ func (t *Tail) Sweep(ctx context.Context) error {
 func (t *Tail) sweep(ctx context.Context, tools *tools, me identity) error {
 	pipes := map[string]*pipe{}
 	for _, bus := range slices.Compact(slices.Sorted(slices.Values([]string{t.Bus, t.Names.Bus(), defaultBus}))) {
-		err := tools.findRules(ctx, bus, Prefix(t.Names), pipes)
+		err := tools.findRules(ctx, bus, t.Names.TailPrefix(), pipes)
 		var noBus *eventbridgetypes.ResourceNotFoundException
 		switch {
 		case errors.As(err, &noBus) && bus == t.Bus:
@@ -42,7 +42,7 @@ func (t *Tail) sweep(ctx context.Context, tools *tools, me identity) error {
 			t.note("what tails have left on bus %s cannot be listed: %s", bus, brief(err))
 		}
 	}
-	if err := tools.findQueues(ctx, Prefix(t.Names), pipes, t.note); err != nil {
+	if err := tools.findQueues(ctx, t.Names.TailPrefix(), pipes, t.note); err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

@@ -1,0 +1,192 @@
+package stacks
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
+	"github.com/aws/jsii-runtime-go"
+
+	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/schema"
+	"github.com/penstock-dev/penstock/infra/names"
+)
+
+// Access is the stack of the policies for those who are not functions. Nobody
+// has them until they are attached: to the role of an application, or to the
+// permission set of a team.
+type Access struct {
+	Stack awscdk.Stack
+
+	// Publish lets an application publish the event types of one source, by the
+	// outbox or at once; by source.
+	Publish map[string]awsiam.CfnManagedPolicy
+
+	// Operate lets people do what the command does, but neither deploy nor read
+	// a secret's value.
+	Operate awsiam.CfnManagedPolicy
+}
+
+func newAccess(p *project) *Access {
+	a := &Access{Stack: p.newStack(names.AccessStack), Publish: map[string]awsiam.CfnManagedPolicy{}}
+	for _, s := range sourcesOf(p.types) {
+		a.Publish[s.name] = newManagedPolicy(a.Stack, "Publish-"+s.name, p.names.PublishPolicy(s.name),
+			"Publish the events of "+s.name+" on the bus "+p.names.Bus(),
+			[]statement{putEvents(p.names, s), enqueueEvents(p.names, s.types)})
+	}
+	a.Operate = newManagedPolicy(a.Stack, "Operate", p.names.OperatePolicy(),
+		"What the penstock command does in "+p.names.Bus()+", but for reading secrets; no deployment", operations(p.names))
+	suppress(a.Operate, "AwsSolutions-IAM5", "The resources of an environment are told by the beginning of their names, and what lists them takes no resource.")
+	return a
+}
+
+func newManagedPolicy(stack awscdk.Stack, id, name, description string, statements []statement) awsiam.CfnManagedPolicy {
+	return awsiam.NewCfnManagedPolicy(stack, &id, &awsiam.CfnManagedPolicyProps{
+		ManagedPolicyName: &name,
+		Description:       &description,
+		PolicyDocument:    policyDocument(statements),
+	})
+}
+
+// A source is a module, with the names of the event types that it announces.
+type source struct {
+	name  string
+	types []string // "source/NAME", sorted
+}
+
+// sourcesOf returns the sources of all event types, sorted.
+func sourcesOf(types *schema.Set) []source {
+	var sources []source
+	for _, t := range types.Types() { // sorted
+		if n := len(sources); n == 0 || sources[n-1].name != t.Source {
+			sources = append(sources, source{name: t.Source})
+		}
+		s := &sources[len(sources)-1]
+		s.types = append(s.types, t.String())
+	}
+	return sources
+}
+
+// putEvents allows the event types of one source on the bus. EventBridge looks
+// at each entry of a call ("Using IAM policy conditions in Amazon EventBridge").
+func putEvents(n names.Names, s source) statement {
+	var detailTypes []string
+	for _, name := range s.types {
+		t, err := events.ParseType(name)
+		if err != nil {
+			panic(fmt.Errorf("event type %q: %w", name, err))
+		}
+		detailTypes = append(detailTypes, t.Name)
+	}
+	return statement{
+		actions:   []string{"events:PutEvents"},
+		resources: []*string{busARN(n.Bus())},
+		conditions: map[string]any{"StringEquals": map[string]any{
+			"events:source":      s.name,
+			"events:detail-type": detailTypes,
+		}},
+	}
+}
+
+// enqueueEvents allows event types in the outbox, whose keys begin with the
+// type: a writer can enqueue no others.
+func enqueueEvents(n names.Names, types []string) statement {
+	var keys []string
+	for _, event := range types {
+		keys = append(keys, event+"#*")
+	}
+	return statement{
+		actions:    []string{"dynamodb:PutItem"},
+		resources:  []*string{tableARN(n.Table(names.OutboxTable))},
+		conditions: map[string]any{"ForAllValues:StringLike": map[string]any{"dynamodb:LeadingKeys": keys}},
+	}
+}
+
+// operations are what the command does, by the group of its verbs.
+func operations(n names.Names) []statement {
+	all := n.Bus() + "-*"
+	tails := n.TailPrefix() + "*"
+	lists := *jsii.Strings("*")
+	return []statement{
+		{
+			sid: "Functions",
+			actions: []string{
+				"lambda:GetFunctionConfiguration", "lambda:InvokeFunction",
+			},
+			resources: []*string{arn("lambda", "function:"+all)},
+		},
+		{
+			sid:       "Logs",
+			actions:   []string{"logs:FilterLogEvents"},
+			resources: []*string{arn("logs", "log-group:"+n.LogGroup("*")), arn("logs", "log-group:"+n.BusLogGroup()+":*")},
+		},
+		{
+			sid:        "Subscriptions",
+			actions:    []string{"lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"},
+			resources:  []*string{arn("lambda", "event-source-mapping:*")},
+			conditions: map[string]any{"ArnLike": map[string]any{"lambda:FunctionArn": arn("lambda", "function:"+all)}},
+		},
+		{
+			sid: "Queues",
+			actions: []string{
+				"sqs:CancelMessageMoveTask", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
+				"sqs:ListMessageMoveTasks", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:SendMessage", "sqs:StartMessageMoveTask",
+			},
+			resources: []*string{queueARN(all)},
+		},
+		{
+			sid:       "TailQueues",
+			actions:   []string{"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:TagQueue"},
+			resources: []*string{queueARN(tails)},
+		},
+		{
+			sid: "TailRules",
+			actions: []string{
+				"events:DeleteRule", "events:ListTargetsByRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:TagResource",
+			},
+			resources: []*string{ruleARN(n.Bus(), tails), scheduleARN(tails)}, // of this bus, and of the default one
+		},
+		{
+			sid:       "Publish",
+			actions:   []string{"events:PutEvents"},
+			resources: []*string{busARN(n.Bus())},
+		},
+		{
+			sid:       "Replays",
+			actions:   []string{"events:CancelReplay", "events:DescribeArchive", "events:DescribeReplay", "events:StartReplay"},
+			resources: []*string{arn("events", "archive/"+n.Archive()), arn("events", "replay/"+all)},
+		},
+		{
+			sid:       "Outbox",
+			actions:   []string{"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"},
+			resources: []*string{tableARN(n.Table(names.OutboxTable))},
+		},
+		{
+			sid: "Secrets",
+			actions: []string{
+				"secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue",
+				"secretsmanager:RestoreSecret", "secretsmanager:TagResource", "secretsmanager:UpdateSecret",
+			},
+			resources: []*string{secretARN(n.Secret("*"))},
+		},
+		{
+			// Whatever else they have: the command never reads a value.
+			sid:       "NoSecretValues",
+			deny:      true,
+			actions:   []string{"secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue"},
+			resources: lists,
+		},
+		{
+			sid:       "Alarms",
+			actions:   []string{"cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms", "cloudwatch:SetAlarmState"},
+			resources: []*string{arn("cloudwatch", "alarm:"+all)},
+		},
+		{
+			sid:       "Stacks",
+			actions:   []string{"cloudformation:DescribeStacks"},
+			resources: []*string{arn("cloudformation", "stack/"+all)},
+		},
+		{sid: "Lists", actions: slices.Sorted(slices.Values(anyResource["lists"])), resources: lists},
+	}
+}

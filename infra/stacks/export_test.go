@@ -1,0 +1,4 @@
+package stacks
+
+// AnyResource is anyResource, for tests of templates.
+var AnyResource = anyResource
