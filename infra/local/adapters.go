@@ -20,7 +20,7 @@ type ruleTargets struct{ sqs *sqs.Service }
 func (t ruleTargets) Send(messages []eventbridge.QueueMessage) ([]error, error) {
 	out := make([]sqs.Outgoing, len(messages))
 	for i, m := range messages {
-		out[i] = sqs.Outgoing{QueueARN: m.QueueARN, Body: m.Body, SourceARN: m.RuleARN}
+		out[i] = sqs.Outgoing{QueueARN: m.QueueARN, Body: m.Body, SourceARN: m.RuleARN, TraceHeader: m.TraceHeader}
 		for name, value := range m.Attributes {
 			if out[i].Attributes == nil {
 				out[i].Attributes = map[string]sqs.MessageAttribute{}

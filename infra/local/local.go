@@ -147,6 +147,9 @@ func Start(ctx context.Context, config Config) (_ *Environment, err error) {
 	if e.started.Removed, e.started.Retained, err = e.settle(ctx, before, stacks); err != nil {
 		return nil, err
 	}
+	if err := e.events.Resume(); err != nil {
+		return nil, err
+	}
 	// The store is ours alone, and so is the data directory.
 	if err := programs.Prune(e.programsDir(), e.programs); err != nil {
 		return nil, err

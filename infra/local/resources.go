@@ -85,7 +85,7 @@ type ruleProperties struct {
 		Id               string //nolint:revive // CloudFormation's spelling
 		Arn              string
 		DeadLetterConfig struct{ Arn string }
-		RetryPolicy      struct{ MaximumEventAgeInSeconds, MaximumRetryAttempts int }
+		RetryPolicy      eventbridge.RetryPolicy
 	}
 }
 
@@ -124,8 +124,7 @@ func (e *Environment) rule(_ context.Context, r cloudformation.Resource, p ruleP
 	}
 	for _, t := range p.Targets {
 		rule.Targets = append(rule.Targets, eventbridge.Target{
-			ID: t.Id, ARN: t.Arn, DeadLetterARN: t.DeadLetterConfig.Arn,
-			MaxAgeSeconds: t.RetryPolicy.MaximumEventAgeInSeconds, MaxRetries: t.RetryPolicy.MaximumRetryAttempts,
+			ID: t.Id, ARN: t.Arn, DeadLetterARN: t.DeadLetterConfig.Arn, RetryPolicy: t.RetryPolicy,
 		})
 	}
 	return attributes, e.events.EnsureRule(rule)

@@ -367,45 +367,17 @@ func (s *Service) disableRule(ctx context.Context, in *ruleName) (*none, error) 
 type wireTarget struct {
 	Id               string //nolint:revive // the API's spelling
 	Arn              string
-	DeadLetterConfig *struct{ Arn string }                                          `json:",omitempty"`
-	RetryPolicy      *struct{ MaximumEventAgeInSeconds, MaximumRetryAttempts *int } `json:",omitempty"`
-}
-
-// The retry policy of a target that has none ("RetryPolicy", EventBridge API
-// reference).
-const (
-	defaultMaxAge     = 86_400
-	defaultMaxRetries = 185
-)
-
-// check checks what the API demands of a target.
-func (t wireTarget) check() error {
-	if !validRuleName.MatchString(t.Id) {
-		return awswire.Errorf("ValidationException", "target id %q is not valid: 1 to 64 of letters, digits, . - _", t.Id)
-	}
-	if p := t.RetryPolicy; p != nil {
-		if n := p.MaximumEventAgeInSeconds; n != nil && (*n < 60 || *n > defaultMaxAge) {
-			return awswire.Errorf("ValidationException", "target %q: MaximumEventAgeInSeconds: want 60 to %d (got %d)", t.Id, defaultMaxAge, *n)
-		}
-		if n := p.MaximumRetryAttempts; n != nil && (*n < 0 || *n > defaultMaxRetries) {
-			return awswire.Errorf("ValidationException", "target %q: MaximumRetryAttempts: want 0 to %d (got %d)", t.Id, defaultMaxRetries, *n)
-		}
-	}
-	return nil
+	DeadLetterConfig *struct{ Arn string } `json:",omitempty"`
+	RetryPolicy      *RetryPolicy          `json:",omitempty"`
 }
 
 func (t wireTarget) target() Target {
-	out := Target{ID: t.Id, ARN: t.Arn, MaxAgeSeconds: defaultMaxAge, MaxRetries: defaultMaxRetries}
+	out := Target{ID: t.Id, ARN: t.Arn}
 	if t.DeadLetterConfig != nil {
 		out.DeadLetterARN = t.DeadLetterConfig.Arn
 	}
-	if p := t.RetryPolicy; p != nil {
-		if p.MaximumEventAgeInSeconds != nil {
-			out.MaxAgeSeconds = *p.MaximumEventAgeInSeconds
-		}
-		if p.MaximumRetryAttempts != nil {
-			out.MaxRetries = *p.MaximumRetryAttempts
-		}
+	if t.RetryPolicy != nil {
+		out.RetryPolicy = *t.RetryPolicy
 	}
 	return out
 }
@@ -415,7 +387,9 @@ func (t Target) wire() wireTarget {
 	if t.DeadLetterARN != "" {
 		out.DeadLetterConfig = &struct{ Arn string }{t.DeadLetterARN}
 	}
-	out.RetryPolicy = &struct{ MaximumEventAgeInSeconds, MaximumRetryAttempts *int }{&t.MaxAgeSeconds, &t.MaxRetries}
+	if t.RetryPolicy != (RetryPolicy{}) {
+		out.RetryPolicy = &t.RetryPolicy
+	}
 	return out
 }
 
@@ -433,9 +407,6 @@ func (s *Service) putTargets(ctx context.Context, in *struct {
 	}
 	err := s.change(s.busName(in.EventBusName), in.Rule, func(r *Rule) error {
 		for _, t := range in.Targets {
-			if err := t.check(); err != nil {
-				return err
-			}
 			r.Targets = slices.DeleteFunc(r.Targets, func(old Target) bool { return old.ID == t.Id })
 			r.Targets = append(r.Targets, t.target())
 		}

@@ -5,9 +5,11 @@
 // The life of an event: [Service.Put] checks an entry, makes the event of it,
 // matches it against the enabled rules of its bus, and hands one message a
 // target to the queues, all of a call in one durable commit, before it
-// answers. A message that its queue refuses goes to the target's dead-letter
-// queue with the reason in its attributes; one that has none is dropped. Both,
-// and events that no rule matches, are counted ([Service.Stats]) and logged.
+// answers. A message that its queue cannot take now is kept, and sent again by
+// the target's [RetryPolicy]. One that it refuses, or that has been retried in
+// vain, goes to the target's dead-letter queue with the reason in its
+// attributes; where there is no such queue it is dropped. Both, and events that
+// no rule matches, are counted ([Service.Stats]) and logged.
 package eventbridge
 
 import (
@@ -20,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/events/pattern"
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
@@ -40,6 +43,8 @@ type QueueMessage struct {
 	Body       string
 	RuleARN    string            // on whose behalf
 	Attributes map[string]string // message attributes of type String
+	// TraceHeader is the system attribute AWSTraceHeader; empty: none.
+	TraceHeader string
 }
 
 // Config says where a service's buses are.
@@ -64,7 +69,8 @@ type Service struct {
 	mu      sync.RWMutex
 	buses   map[string]*bus
 	closed  bool
-	running sync.WaitGroup // schedules that are being delivered
+	running sync.WaitGroup // schedules and retries that are being delivered
+	retries retries
 }
 
 // Bus is an event bus as it is declared.
@@ -143,19 +149,6 @@ type Rule struct {
 	Tags        map[string]string
 }
 
-// Target is a queue, or a function, that a rule sends to.
-type Target struct {
-	ID            string
-	ARN           string
-	DeadLetterARN string // empty: what the queue refuses is dropped
-	// MaxAgeSeconds and MaxRetries are the retry policy. They are kept and
-	// shown; the local queues refuse for good or not at all, and EventBridge
-	// does not retry what is refused for good ("Using dead-letter queues to
-	// process undelivered events in EventBridge").
-	MaxAgeSeconds int
-	MaxRetries    int
-}
-
 type rule struct {
 	Rule
 	arn      string
@@ -166,6 +159,8 @@ type rule struct {
 	due   time.Time
 	timer *time.Timer
 }
+
+func (r *rule) hasWildcard() bool { return r.pattern != nil && r.pattern.HasWildcard() }
 
 // defaultBus exists in every account.
 const defaultBus = "default"
@@ -308,12 +303,13 @@ func (s *Service) DeleteBus(name string) error {
 }
 
 // maxPattern is the longest event pattern, in characters, maxTargets how many
-// targets a rule takes, and maxRules how many rules a bus ("Amazon EventBridge
-// quotas").
+// targets a rule takes, and maxRules how many rules a bus, maxWildcardRules of
+// them with wildcards ("Amazon EventBridge quotas").
 const (
-	maxPattern = 2048
-	maxTargets = 5
-	maxRules   = 300
+	maxPattern       = 2048
+	maxTargets       = 5
+	maxRules         = 300
+	maxWildcardRules = 30
 )
 
 // EnsureRule makes a rule, or gives an existing one this form; with no (nil)
@@ -335,6 +331,17 @@ func (s *Service) EnsureRule(r Rule) error {
 	existing, ok := b.rules[r.Name]
 	if !ok && len(b.rules) == maxRules {
 		return awswire.Errorf("LimitExceededException", "event bus %s has %d rules, as many as EventBridge allows", r.Bus, maxRules)
+	}
+	if checked.hasWildcard() {
+		others := 0
+		for name, other := range b.rules {
+			if name != r.Name && other.hasWildcard() {
+				others++
+			}
+		}
+		if others >= maxWildcardRules {
+			return awswire.Errorf("LimitExceededException", "event bus %s has %d rules with wildcards in their patterns, as many as EventBridge allows", r.Bus, maxWildcardRules)
+		}
 	}
 	if ok && r.Tags == nil {
 		checked.Tags = existing.Tags
@@ -362,8 +369,8 @@ func (s *Service) newRule(r Rule) (*rule, error) {
 	if checked.schedule, err = r.checkSchedule(); err != nil {
 		return nil, err
 	}
-	if len(r.Pattern) > maxPattern {
-		return nil, awswire.Errorf("LimitExceededException", "rule %q: the event pattern has %d characters, and EventBridge takes %d", r.Name, len(r.Pattern), maxPattern)
+	if n := utf8.RuneCount(r.Pattern); n > maxPattern {
+		return nil, awswire.Errorf("LimitExceededException", "rule %q: the event pattern has %d characters, and EventBridge takes %d", r.Name, n, maxPattern)
 	}
 	if len(r.Pattern) > 0 || r.Schedule == "" {
 		if checked.pattern, err = pattern.Parse(r.Pattern); err != nil {
@@ -373,13 +380,15 @@ func (s *Service) newRule(r Rule) (*rule, error) {
 	if len(r.Targets) > maxTargets {
 		return nil, awswire.Errorf("LimitExceededException", "rule %q has %d targets, and EventBridge takes %d", r.Name, len(r.Targets), maxTargets)
 	}
+	ids := map[string]bool{}
 	for _, t := range r.Targets {
-		switch {
-		case strings.HasPrefix(t.ARN, "arn:aws:sqs:"):
-		case t.isFunction() && checked.pattern == nil:
-		default:
-			return nil, awswire.Errorf("ValidationException", "target %q (%s): only SQS queues are supported as targets by the local environment, and functions as those of a schedule", t.ID, t.ARN)
+		if err := t.check(checked.pattern == nil); err != nil {
+			return nil, err
 		}
+		if ids[t.ID] {
+			return nil, awswire.Errorf("ValidationException", "rule %q has two targets with the id %q", r.Name, t.ID)
+		}
+		ids[t.ID] = true
 	}
 	return checked, nil
 }
@@ -492,8 +501,9 @@ type Stats struct {
 	Matched      int            // of them, matched by at least one rule
 	Unmatched    map[string]int // the others, by "source/detail-type"
 	Delivered    int            // messages that queues took
+	Retried      int            // further attempts to deliver a message
 	DeadLettered int            // messages that went to a rule's dead-letter queue
-	Dropped      int            // messages that were refused and had no such queue
+	Dropped      int            // messages that were given up and had no such queue
 }
 
 type stats struct {

@@ -14,12 +14,13 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 )
 
-// A PutEvents call takes 10 entries and less than 1 MB in all ("PutEvents",
-// EventBridge API reference).
+// A PutEvents call takes 10 entries and less than 1 MB in all, and details of
+// 1,000 levels ("PutEvents", EventBridge API reference).
 const (
 	maxEntries    = 10
 	maxTotalBytes = 1 << 20
 	maxDetailType = 128
+	maxDepth      = 1000
 )
 
 // Entry is an event as a publisher sends it.
@@ -67,13 +68,6 @@ type event struct {
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// delivery is one event on its way to one target.
-type delivery struct {
-	rule    *rule
-	target  Target
-	message QueueMessage
-}
-
 // Put publishes entries and returns what became of each. An error means that
 // the call as a whole was refused. When it returns, every accepted event is
 // durable in the queues of the rules that matched it.
@@ -118,7 +112,7 @@ func (s *Service) put(ctx context.Context, entries []Entry) ([]Result, error) {
 		matched++
 		deliveries = append(deliveries, to...)
 	}
-	if err := s.deliver(deliveries); err != nil {
+	if _, err := s.deliver(deliveries); err != nil {
 		return nil, err
 	}
 	s.stats.mu.Lock()
@@ -185,6 +179,9 @@ func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
 	if jsontext.Value(entry.Detail).Kind() != '{' || !jsontext.Value(entry.Detail).IsValid() {
 		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed.")
 	}
+	if nestedDeeper(entry.Detail, maxDepth) {
+		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: it is nested more than %d levels deep.", maxDepth)
+	}
 	name := s.busName(entry.EventBusName)
 	s.mu.RLock()
 	b, ok := s.buses[name]
@@ -193,10 +190,12 @@ func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
 		rules = b.enabled
 	}
 	s.mu.RUnlock()
-	if !ok {
-		return nil, "", awswire.Errorf("ResourceNotFoundException", "Event bus %s does not exist.", name)
-	}
 	id := uuid.NewString()
+	if !ok {
+		// EventBridge accepts such an entry, and drops it.
+		s.config.Logger.Error("an event is dropped, as on AWS: its bus does not exist", "bus", name, "type", entry.Source+"/"+entry.DetailType)
+		return nil, id, nil
+	}
 	body, err := s.body(entry, id)
 	if err != nil {
 		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
@@ -209,10 +208,26 @@ func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
 	text := string(body)
 	for _, r := range matched {
 		for _, t := range r.Targets {
-			out = append(out, delivery{r, t, QueueMessage{QueueARN: t.ARN, Body: text, RuleARN: r.arn}})
+			out = append(out, delivery{Rule: r.Name, RuleARN: r.arn, Target: t, Body: text, TraceHeader: entry.TraceHeader})
 		}
 	}
 	return out, id, nil
+}
+
+// nestedDeeper reports whether valid JSON has more levels than most.
+func nestedDeeper(text string, most int) bool {
+	if strings.Count(text, "{")+strings.Count(text, "[") <= most {
+		return false
+	}
+	decoder := jsontext.NewDecoder(strings.NewReader(text))
+	for {
+		if _, err := decoder.ReadToken(); err != nil {
+			return false
+		}
+		if decoder.StackDepth() > most {
+			return true
+		}
+	}
 }
 
 func (s *Service) body(entry Entry, id string) ([]byte, error) {
@@ -234,93 +249,4 @@ func (s *Service) body(entry Entry, id string) ([]byte, error) {
 func (s *Service) eventJSON(e event) ([]byte, error) {
 	e.Version, e.Account, e.Region = "0", s.config.Account, s.config.Region
 	return json.Marshal(e)
-}
-
-// deliver sends messages to their queues, and those that are refused to the
-// targets' dead-letter queues.
-func (s *Service) deliver(deliveries []delivery) error {
-	if len(deliveries) == 0 {
-		return nil
-	}
-	messages := make([]QueueMessage, len(deliveries))
-	for i, d := range deliveries {
-		messages[i] = d.message
-	}
-	errs, err := s.config.Queues.Send(messages)
-	if err != nil {
-		return err
-	}
-	var refused []delivery
-	var reasons []error
-	for i, d := range deliveries {
-		if errs[i] != nil {
-			refused = append(refused, d)
-			reasons = append(reasons, errs[i])
-		}
-	}
-	s.stats.mu.Lock()
-	s.stats.Delivered += len(deliveries) - len(refused)
-	s.stats.mu.Unlock()
-	return s.deadLetter(refused, reasons)
-}
-
-// deadLetter sends what queues refused to the targets' dead-letter queues,
-// with the attributes that EventBridge documents.
-func (s *Service) deadLetter(refused []delivery, reasons []error) error {
-	if len(refused) == 0 {
-		return nil
-	}
-	var messages []QueueMessage
-	var from []int
-	for i, d := range refused {
-		s.config.Logger.Warn("a rule's target refused an event", "rule", d.rule.Name, "target", d.target.ARN, "deadLetterQueue", d.target.DeadLetterARN, "error", reasons[i])
-		if d.target.DeadLetterARN == "" {
-			continue
-		}
-		from = append(from, i)
-		messages = append(messages, QueueMessage{
-			QueueARN: d.target.DeadLetterARN, Body: d.message.Body, RuleARN: d.rule.arn,
-			Attributes: map[string]string{
-				"RULE_ARN":       d.rule.arn,
-				"TARGET_ARN":     d.target.ARN,
-				"ERROR_CODE":     errorCode(reasons[i]),
-				"ERROR_MESSAGE":  reasons[i].Error(),
-				"RETRY_ATTEMPTS": "0",
-			},
-		})
-	}
-	errs, err := s.config.Queues.Send(messages)
-	if err != nil {
-		return err
-	}
-	taken := 0
-	for i, err := range errs {
-		if err == nil {
-			taken++
-			continue
-		}
-		s.config.Logger.Error("a rule's dead-letter queue refused an event: it is dropped, as on AWS", "rule", refused[from[i]].rule.Name, "deadLetterQueue", messages[i].QueueARN, "error", err)
-	}
-	s.stats.mu.Lock()
-	s.stats.DeadLettered += taken
-	s.stats.Dropped += len(refused) - taken
-	s.stats.mu.Unlock()
-	return nil
-}
-
-// errorCode is the code that EventBridge gives a refused delivery ("Using
-// dead-letter queues to process undelivered events in EventBridge").
-func errorCode(err error) string {
-	var e *awswire.Error
-	if errors.As(err, &e) {
-		switch e.Code {
-		case "QueueDoesNotExist", "ResourceNotFoundException":
-			return "NO_RESOURCE"
-		case "AccessDenied", "AccessDeniedException":
-			return "NO_PERMISSIONS"
-		case "InvalidParameterValue":
-			return "INVALID_PARAMETER"
-		}
-	}
-	return "ERROR_FROM_TARGET"
 }

@@ -229,26 +229,13 @@ func (s *Service) deliverSchedule(r *rule, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	var toQueues, refused []delivery
-	var reasons []error
+	var deliveries []delivery
 	for _, t := range r.Targets {
-		d := delivery{r, t, QueueMessage{QueueARN: t.ARN, Body: string(body), RuleARN: r.arn}}
-		if !t.isFunction() {
-			toQueues = append(toQueues, d)
-			continue
-		}
-		if err := s.config.Functions.Invoke(t.ARN, r.arn, body); err != nil {
-			refused = append(refused, d)
-			reasons = append(reasons, err)
-		}
+		deliveries = append(deliveries, delivery{Rule: r.Name, RuleARN: r.arn, Target: t, Body: string(body)})
 	}
-	if err := s.deliver(toQueues); err != nil {
-		return err
-	}
-	return s.deadLetter(refused, reasons)
+	_, err = s.deliver(deliveries)
+	return err
 }
-
-func (t Target) isFunction() bool { return strings.HasPrefix(t.ARN, "arn:aws:lambda:") }
 
 // checkSchedule checks what the schedule of a rule demands of it.
 func (r *Rule) checkSchedule() (schedule, error) {
@@ -265,10 +252,14 @@ func (r *Rule) checkSchedule() (schedule, error) {
 	return parsed, nil
 }
 
-// Close stops the schedules. It returns when none is being delivered.
+// Close stops the schedules and the retries. It returns when nothing of them is
+// being delivered.
 func (s *Service) Close() {
 	s.mu.Lock()
 	s.closed = true
+	for _, timer := range s.retries.timers {
+		timer.Stop()
+	}
 	for _, b := range s.buses {
 		for _, r := range b.rules {
 			s.arm(nil, r)

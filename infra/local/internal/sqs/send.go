@@ -18,6 +18,8 @@ type Outgoing struct {
 	// SourceARN is on whose behalf the service sends, e.g. a rule: the
 	// queue's policy is asked about it.
 	SourceARN string
+	// TraceHeader is the system attribute AWSTraceHeader; empty: none.
+	TraceHeader string
 }
 
 // SendFromService sends messages as the service principal given, e.g.
@@ -29,7 +31,7 @@ func (s *Service) SendFromService(principal string, messages []Outgoing) (errs [
 	batch := s.store.NewBatch()
 	var sent []sending
 	for i, out := range messages {
-		m := &Message{ID: uuid.NewString(), Body: out.Body, Attributes: out.Attributes, SentAt: time.Now(), SenderID: principal}
+		m := &Message{ID: uuid.NewString(), Body: out.Body, Attributes: out.Attributes, SentAt: time.Now(), SenderID: principal, TraceHeader: out.TraceHeader}
 		one, refusal := s.prepareFromService(batch, principal, out, m)
 		if refusal != nil {
 			errs[i] = refusal
