@@ -681,3 +681,15 @@ func BenchmarkStartAndInvoke(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkInvokeWith1KB(b *testing.B) {
+	l, _ := withFunction(b, nil)
+	payload := []byte(`{"Do":"answer","Text":"` + strings.Repeat("x", 1<<10) + `"}`)
+	l.unreserved.requests.SetLimit(1e9)
+	b.ReportAllocs()
+	for b.Loop() {
+		if result, err := l.Invoke(b.Context(), "f", payload); err != nil || result.FunctionError != "" {
+			b.Fatal(err, result)
+		}
+	}
+}
