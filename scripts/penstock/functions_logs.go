@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -252,6 +253,15 @@ func newLogLine(e types.FilteredLogEvent) logLine {
 	return line
 }
 
+// The lines of Lambda's own, and those of them that tell of a failure ("Working
+// with Lambda function logs"; "Understanding the Lambda execution environment
+// lifecycle").
+var (
+	lambdaLine    = regexp.MustCompile(`^(START|END|REPORT|INIT_START|INIT_REPORT) `)
+	lambdaFailure = regexp.MustCompile(`^(REPORT|INIT_REPORT) .*\tStatus: (error|timeout)|` +
+		`^\S+Z [0-9a-f-]{36} Task timed out after |^RequestId: [0-9a-f-]{36} Error: |^(Runtime|Sandbox|Extension)\.[A-Za-z]+$`)
+)
+
 // colored gives a line the color of its level. What Lambda itself writes
 // steps back.
 func colored(line string) string {
@@ -261,12 +271,11 @@ func colored(line string) string {
 	const red, yellow, grey, reset = "\x1b[31m", "\x1b[33m", "\x1b[90m", "\x1b[0m"
 	color := ""
 	switch err := json.Unmarshal([]byte(line), &record); {
+	case err != nil && lambdaFailure.MatchString(line):
+		color = red
+	case err != nil && lambdaLine.MatchString(line):
+		color = grey
 	case err != nil:
-		for _, prefix := range []string{"START ", "END ", "REPORT ", "INIT_START ", "INIT_REPORT "} {
-			if strings.HasPrefix(line, prefix) {
-				color = grey
-			}
-		}
 	case strings.EqualFold(record.Level, "error"):
 		color = red
 	case strings.EqualFold(record.Level, "warn"):

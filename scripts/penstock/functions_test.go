@@ -122,6 +122,12 @@ func TestColorsAreThoseOfTheLevel(t *testing.T) {
 		`START RequestId: 1`:          "\x1b[90m",
 		`REPORT RequestId: 1`:         "\x1b[90m",
 		`panic: STARTLED`:             "",
+		`Runtime.ExitError`:           "\x1b[31m",
+		`Runtime.ExitErrors are seen`: "",
+		"REPORT RequestId: 1\tDuration: 3000.00 ms\tStatus: timeout":                                      "\x1b[31m",
+		"INIT_REPORT Init Duration: 1.00 ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError":   "\x1b[31m",
+		`2026-11-21T15:00:00.000Z c81f22b7-6db5-4047-8f92-ed2119c7513f Task timed out after 3.00 seconds`: "\x1b[31m",
+		`RequestId: c81f22b7-6db5-4047-8f92-ed2119c7513f Error: Runtime exited with error: exit status 1`: "\x1b[31m",
 	} {
 		want := line
 		if color != "" {

@@ -11,7 +11,8 @@
 //     and posts the response or the error.
 //  3. A program that does not answer within the function's timeout is killed;
 //     one that exits instead has failed. Otherwise its environment is idle
-//     again, and ended when it stays so for some minutes.
+//     again: the program is frozen, until the next invocation or, when that
+//     does not come for some minutes, its end.
 //
 // The life of a batch is told at [Mapping].
 //

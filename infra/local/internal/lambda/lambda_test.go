@@ -206,6 +206,31 @@ func TestAnIdleEnvironmentIsUsedAgain(t *testing.T) {
 	}
 }
 
+func TestAProgramIsFrozenBetweenInvocations(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("programs are frozen on Linux only: elsewhere one could not see that its parent has ended")
+	}
+	l, _ := withFunction(t, nil)
+	for range 3 {
+		pid := describe(t, l).PID
+		frozen := func() bool {
+			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, state, _ := strings.Cut(string(stat), ") ")
+			return strings.HasPrefix(state, "T")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		for !frozen() && pause(ctx, time.Millisecond) {
+		}
+		cancel()
+		if !frozen() {
+			t.Fatal("it runs on")
+		}
+	}
+}
+
 func TestConcurrentInvocationsHaveProcessesOfTheirOwn(t *testing.T) {
 	l, _ := withFunction(t, nil)
 	listener := listen(t)
@@ -308,7 +333,7 @@ func TestFailuresAreWordedAsOnLambda(t *testing.T) {
 		},
 		{
 			name: "too large an answer", event: request{Do: "large", N: maxResponse},
-			errorType: "Function.ResponseSizeTooLarge", message: "RequestId: ID Error: Response payload size exceeded maximum allowed payload size (6291556 bytes).",
+			errorType: "Function.ResponseSizeTooLarge", message: "Response payload size exceeded maximum allowed payload size (6291556 bytes).",
 		},
 		{name: "a streamed answer that breaks off", event: request{Do: "break off"}, errorType: "errorString", message: "the source broke off"},
 	} {

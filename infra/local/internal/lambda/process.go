@@ -22,11 +22,14 @@ type process struct {
 }
 
 // kill kills the program and what it has started. It returns at once.
-func (p *process) kill() {
+func (p *process) kill() { p.signal(syscall.SIGKILL) }
+
+// signal sends a signal to the program and what it has started.
+func (p *process) signal(s syscall.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.ended {
-		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-p.cmd.Process.Pid, s)
 	}
 }
 

@@ -11,6 +11,14 @@ func processAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
+// freeze stops the program and what it has started, until it is thawed: nothing
+// runs between two invocations ("Understanding the Lambda execution environment
+// lifecycle").
+func (p *process) freeze() { p.signal(syscall.SIGSTOP) }
+
+// thaw lets a frozen program go on; one that is not frozen just does.
+func (p *process) thaw() { p.signal(syscall.SIGCONT) }
+
 // peakMemoryMB is the most memory that the program has had so far; 0 if it is
 // not known.
 func (p *process) peakMemoryMB() int {

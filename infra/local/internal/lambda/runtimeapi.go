@@ -25,10 +25,13 @@ func (e *environment) runtimeAPI() http.Handler {
 
 func (e *environment) serveNext(w http.ResponseWriter, r *http.Request) {
 	e.readyOnce.Do(func() { close(e.ready) })
+	e.process.freeze()
 	select {
 	case <-e.process.done:
 	case <-r.Context().Done():
+		e.process.thaw()
 	case inv := <-e.work:
+		e.process.thaw()
 		e.mu.Lock()
 		e.current = inv
 		e.mu.Unlock()
@@ -69,8 +72,8 @@ func (e *environment) serveResponse(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &tooLarge):
 		refuse(w, http.StatusRequestEntityTooLarge, "RequestEntityTooLarge",
 			fmt.Sprintf("Exceeded maximum allowed payload size (%d bytes).", maxResponse))
-		inv.done <- (&fault{kind: "Function.ResponseSizeTooLarge",
-			message: fmt.Sprintf("Response payload size exceeded maximum allowed payload size (%d bytes).", maxResponse)}).outcome(inv.id)
+		inv.done <- outcome{payload: fmt.Appendf(nil,
+			`{"errorMessage":"Response payload size exceeded maximum allowed payload size (%d bytes).","errorType":"Function.ResponseSizeTooLarge"}`, maxResponse), failed: true}
 	case err != nil: // the program ended meanwhile; its end is the outcome
 		refuse(w, http.StatusBadRequest, "InvalidRequest", err.Error())
 	case r.Trailer.Get("Lambda-Runtime-Function-Error-Type") != "":

@@ -354,6 +354,22 @@ func TestRecordsAreDroppedByAge(t *testing.T) {
 	})
 }
 
+func TestARecordIsTriedUntilTheStreamHasItNoMore(t *testing.T) {
+	streamTest(t, Mapping{}, nil, func(t *testing.T, l *Lambda, id string, s *fakeStream, f *fakeFunction) {
+		f.answer = func(call) (*Result, error) { return failed() }
+		s.put(0, "a")
+		pass(24*time.Hour - time.Second)
+		if s.trimmedTo() != 0 {
+			t.Fatal("given up before its time")
+		}
+		pass(time.Minute)
+		// CloudWatch does not count it as dropped.
+		if got := counted(t, l, id); got.Dropped != 0 || got.Invocations < 24*60 || s.trimmedTo() != 1 {
+			t.Fatalf("got %+v, trimmed to %d", got, s.trimmedTo())
+		}
+	})
+}
+
 func TestRecordsThatTheFilterDoesNotWantCountAsHandled(t *testing.T) {
 	wanted := func(record []byte) bool { return strings.Contains(string(record), `"key":"yes"`) }
 	streamTest(t, Mapping{Filter: wanted}, nil, func(t *testing.T, l *Lambda, id string, s *fakeStream, f *fakeFunction) {
