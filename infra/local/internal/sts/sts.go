@@ -1,42 +1,86 @@
-// Package sts is the part of AWS STS by which a program asks who it is.
+// Package sts is the part of AWS STS by which a program asks who it is, and
+// becomes somebody else.
 package sts
 
 import (
 	"context"
-	"net/http"
+	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/iam"
 )
 
 // Service is the name of the service in a request's credential scope.
 const Service = "sts"
 
-// Identity is who an access key belongs to.
-type Identity struct {
-	ARN    string
-	UserID string
+// api is STS for the principals of an account.
+type api struct {
+	account string
+	iam     *iam.IAM
 }
 
-// Query is STS on the wire. identify says who an access key belongs to; ok is
-// false for a key that is unknown.
-func Query(account string, identify func(accessKeyID string) (id Identity, ok bool)) awswire.QueryService {
-	type answer struct {
-		Arn     string
-		UserId  string //nolint:revive // the API's spelling
-		Account string
-	}
+// Query is STS on the wire.
+func Query(account string, principals *iam.IAM) awswire.QueryService {
+	a := api{account, principals}
 	return awswire.QueryService{
 		Namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
+		Numbers:   []string{"DurationSeconds"},
 		Operations: awswire.Operations{
-			"GetCallerIdentity": awswire.Op(func(ctx context.Context, _ *struct{}) (*answer, error) {
-				awswire.NeedsNone(ctx)
-				id, ok := identify(awswire.CallerFrom(ctx).AccessKeyID)
-				if !ok {
-					return nil, &awswire.Error{Code: "InvalidClientTokenId", Status: http.StatusForbidden,
-						Message: "The security token included in the request is invalid: use the credentials that `penstock dev` printed"}
-				}
-				return &answer{id.ARN, id.UserID, account}, nil
-			}),
+			"GetCallerIdentity": awswire.Op(a.getCallerIdentity),
+			"AssumeRole":        awswire.Op(a.assumeRole),
 		},
 	}
+}
+
+type callerIdentity struct {
+	Arn     string
+	UserId  string //nolint:revive // the API's spelling
+	Account string
+}
+
+// getCallerIdentity needs no permission, whatever policies say
+// ("GetCallerIdentity", STS API reference).
+func (a api) getCallerIdentity(ctx context.Context, _ *struct{}) (*callerIdentity, error) {
+	awswire.NeedsNone(ctx)
+	id, err := a.iam.Identify(awswire.CallerFrom(ctx).AccessKeyID)
+	if err != nil {
+		return nil, err
+	}
+	return &callerIdentity{id.ARN, id.UserID, a.account}, nil
+}
+
+type assumed struct {
+	Credentials struct {
+		AccessKeyId     string //nolint:revive // the API's spelling
+		SecretAccessKey string
+		SessionToken    string
+		Expiration      string
+	}
+	AssumedRoleUser struct {
+		AssumedRoleId string //nolint:revive // the API's spelling
+		Arn           string
+	}
+}
+
+func (a api) assumeRole(ctx context.Context, in *struct {
+	RoleArn         string
+	RoleSessionName string
+	DurationSeconds int
+}) (*assumed, error) {
+	if in.RoleArn == "" {
+		return nil, awswire.Errorf("ValidationError", "1 validation error detected: Value null at 'roleArn' failed to satisfy constraint: Member must not be null")
+	}
+	err := awswire.Authorize(ctx, awswire.Access{Action: "sts:AssumeRole", Resource: in.RoleArn, Policy: a.iam.Trust(in.RoleArn)})
+	if err != nil {
+		return nil, err
+	}
+	c, id, expires, err := a.iam.AssumeRole(in.RoleArn, in.RoleSessionName, time.Duration(in.DurationSeconds)*time.Second)
+	if err != nil {
+		return nil, err
+	}
+	out := &assumed{}
+	out.Credentials.AccessKeyId, out.Credentials.SecretAccessKey, out.Credentials.SessionToken = c.AccessKeyID, c.SecretAccessKey, c.SessionToken
+	out.Credentials.Expiration = expires.UTC().Format(time.RFC3339)
+	out.AssumedRoleUser.AssumedRoleId, out.AssumedRoleUser.Arn = id.UserID, id.ARN
+	return out, nil
 }
