@@ -93,7 +93,7 @@ func (c accessCase) send(mux *awswire.Mux) *httptest.ResponseRecorder {
 }
 
 func TestEveryOperationAsksForWhatAWSAsks(t *testing.T) {
-	e := &Environment{principals: newPrincipals("000000000000"),
+	e := &Environment{
 		config: Config{DataDir: t.TempDir(), Account: "000000000000", Region: "us-east-1", Logger: slog.New(slog.DiscardHandler)},
 	}
 	e.setDeployed([]cloudformation.Stack{{Name: "shop-local-bus", ID: "arn:aws:cloudformation:us-east-1:000000000000:stack/shop-local-bus/id"}})

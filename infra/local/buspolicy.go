@@ -6,30 +6,25 @@ import (
 	"fmt"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 )
 
 type busPolicyProperties struct {
 	EventBusName string
 	StatementId  string //nolint:revive // CloudFormation's spelling
-	Statement    struct {
-		Sid, Effect       string
-		Principal, Action json.RawMessage
-		Resource          json.RawMessage
-		Condition         map[string]map[string]string
-	}
+	Statement    json.RawMessage
 }
 
-// Validate takes the one statement that has nothing to do here: on loopback
-// every request counts as one by TLS.
 func (p *busPolicyProperties) Validate() error {
-	c := p.Statement.Condition
-	if p.Statement.Effect != "Deny" || len(c) != 1 || len(c["Bool"]) != 1 || c["Bool"]["aws:SecureTransport"] != "false" {
-		return fmt.Errorf("property Statement: the local environment supports none but one that denies what is not sent by TLS")
-	}
-	return nil
+	_, err := policy.Parse(fmt.Appendf(nil, `{"Version":"2012-10-17","Statement":[%s]}`, p.Statement))
+	return err
 }
 
 func (e *Environment) busPolicy(_ context.Context, _ cloudformation.Resource, p busPolicyProperties) (cloudformation.Attributes, error) {
-	id := p.EventBusName + "|" + p.StatementId
-	return cloudformation.Attributes{Ref: id}, nil
+	err := e.events.EnsureStatement(p.EventBusName, p.StatementId, p.Statement)
+	return cloudformation.Attributes{Ref: p.EventBusName + "|" + p.StatementId}, err
+}
+
+func (e *Environment) removeBusPolicy(_ context.Context, _ cloudformation.Resource, p busPolicyProperties) (string, error) {
+	return "", e.events.DeleteStatement(p.EventBusName, p.StatementId)
 }

@@ -19,6 +19,7 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -36,6 +37,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
 	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb"
 	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
+	"github.com/penstock-dev/penstock/infra/local/internal/iam"
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
 	"github.com/penstock-dev/penstock/infra/local/internal/logs"
 	"github.com/penstock-dev/penstock/infra/local/internal/metric"
@@ -61,6 +63,10 @@ type Config struct {
 	Reset bool
 	// Port is the loopback port; 0 means any free one.
 	Port int
+	// IAM says what becomes of a call that its caller has no permission for:
+	// "enforce" (or empty) refuses it, "warn" logs it and lets it pass, "off"
+	// lets everything pass.
+	IAM string
 	// Account and Region are those of every ARN.
 	Account, Region string
 	// Logger is told of what goes wrong inside, and of events that no rule
@@ -75,17 +81,17 @@ type Environment struct {
 	config   Config
 	endpoint string
 
-	metrics    metric.Registry
-	store      *store.Store
-	logs       *logs.Logs
-	sqs        *sqs.Service
-	events     *eventbridge.Service
-	dynamodb   *dynamodb.Service
-	lambda     *lambda.Lambda
-	secrets    *secretsmanager.Service
-	principals *principals
-	server     *http.Server
-	served     chan error
+	metrics  metric.Registry
+	store    *store.Store
+	logs     *logs.Logs
+	sqs      *sqs.Service
+	events   *eventbridge.Service
+	dynamodb *dynamodb.Service
+	lambda   *lambda.Lambda
+	secrets  *secretsmanager.Service
+	iam      *iam.IAM
+	server   *http.Server
+	served   chan error
 
 	updating sync.Mutex        // one change of what is deployed at a time
 	programs map[string]string // by package; guarded by updating, as is
@@ -99,7 +105,7 @@ type Environment struct {
 // Start starts an environment. It serves until Close. An error that wraps
 // syscall.EADDRINUSE means that the port is taken.
 func Start(ctx context.Context, config Config) (_ *Environment, err error) {
-	e := &Environment{config: config, remade: map[string]bool{}, principals: newPrincipals(config.Account), served: make(chan error, 1)}
+	e := &Environment{config: config, remade: map[string]bool{}, served: make(chan error, 1)}
 	defer func() {
 		if err != nil {
 			_ = e.Close()
@@ -228,6 +234,11 @@ func (e *Environment) open() (err error) {
 	if e.store, err = store.Open(dir); err != nil {
 		return err
 	}
+	if e.iam, err = iam.New(iam.Config{
+		Account: c.Account, Mode: iam.Mode(cmp.Or(c.IAM, string(iam.Enforce))), AdministratorKey: names.LocalAccessKeyID, Store: e.store, Logger: c.Logger,
+	}); err != nil {
+		return err
+	}
 	if e.logs, err = logs.Open(logs.Config{Dir: filepath.Join(c.DataDir, "logs"), Region: c.Region, Account: c.Account, Logger: c.Logger}); err != nil {
 		return err
 	}
@@ -272,9 +283,10 @@ func (e *Environment) mux() *awswire.Mux {
 	mux.JSON(dynamodb.Target, "1.0", e.dynamodb.Operations())
 	mux.JSON(secretsmanager.Target, "1.1", e.secrets.Operations())
 	mux.JSON(logs.Target, "1.1", e.logs.Operations())
-	mux.Query(sts.Service, sts.Query(e.config.Account, e.principals.identify))
+	mux.Query(sts.Service, sts.Query(e.config.Account, e.iam))
 	mux.Query(cloudformation.Service, cloudformation.Stacks(e.deployed).Query())
 	e.lambda.Register(mux)
+	mux.Guard(e.iam)
 	return mux
 }
 

@@ -26,8 +26,9 @@ import (
 // "AWS CloudFormation template reference" says "Update requires: Replacement".
 func (e *Environment) types() cloudformation.Types {
 	return cloudformation.Types{
-		"AWS::Events::EventBus":       cloudformation.Provide(e.eventBus, cloudformation.Named("Name"), cloudformation.RemovedBy(e.removeEventBus)),
-		"AWS::Events::EventBusPolicy": cloudformation.Provide(e.busPolicy, cloudformation.IdentifiedBy("EventBusName", "StatementId")),
+		"AWS::Events::EventBus": cloudformation.Provide(e.eventBus, cloudformation.Named("Name"), cloudformation.RemovedBy(e.removeEventBus)),
+		"AWS::Events::EventBusPolicy": cloudformation.Provide(e.busPolicy, cloudformation.IdentifiedBy("EventBusName", "StatementId"),
+			cloudformation.RemovedBy(e.removeBusPolicy)),
 		"AWS::Events::Rule": cloudformation.Provide(e.rule, cloudformation.Named("Name"), cloudformation.IdentifiedBy("EventBusName", "Name"),
 			cloudformation.ReplacedBy("EventBusName"), cloudformation.RemovedBy(e.removeRule)),
 		"AWS::SQS::Queue":       cloudformation.Provide(e.queue, cloudformation.Named("QueueName"), cloudformation.RemovedBy(e.removeQueue)),
@@ -40,9 +41,11 @@ func (e *Environment) types() cloudformation.Types {
 			cloudformation.ReplacedBy("StartingPosition"), cloudformation.RemovedBy(e.removeMapping)),
 		"AWS::Lambda::Permission": cloudformation.Provide(e.permission, cloudformation.RemovedBy(e.removePermission)),
 		"AWS::Logs::LogGroup":     cloudformation.Provide(e.logGroup, cloudformation.Named("LogGroupName"), cloudformation.RemovedBy(e.removeLogGroup)),
-		"AWS::IAM::ManagedPolicy": cloudformation.Provide(e.managedPolicy, cloudformation.Named("ManagedPolicyName")),
-		"AWS::IAM::Role":          cloudformation.Provide(e.role, cloudformation.Named("RoleName")),
-		"AWS::SSM::Parameter":     cloudformation.Provide(e.parameter, cloudformation.Named("Name")),
+		"AWS::IAM::ManagedPolicy": cloudformation.Provide(e.managedPolicy, cloudformation.Named("ManagedPolicyName"),
+			cloudformation.ReplacedBy("Description", "Path"), cloudformation.RemovedBy(e.removeManagedPolicy)),
+		"AWS::IAM::Policy":    cloudformation.Provide(e.rolePolicy, cloudformation.RemovedBy(e.removeRolePolicy)),
+		"AWS::IAM::Role":      cloudformation.Provide(e.role, cloudformation.Named("RoleName"), cloudformation.RemovedBy(e.removeRole)),
+		"AWS::SSM::Parameter": cloudformation.Provide(e.parameter, cloudformation.Named("Name")),
 	}
 }
 
@@ -271,11 +274,15 @@ func (e *Environment) function(ctx context.Context, r cloudformation.Resource, p
 	if !ok {
 		return cloudformation.Attributes{}, fmt.Errorf("its Metadata does not say under %s where its code is", names.CodeMetadata)
 	}
-	err := e.lambda.EnsureFunction(ctx, lambda.Function{
+	credentials, err := e.iam.ForFunction(p.Role, p.FunctionName)
+	if err != nil {
+		return cloudformation.Attributes{}, err
+	}
+	err = e.lambda.EnsureFunction(ctx, lambda.Function{
 		Name: p.FunctionName, Description: p.Description, Program: e.programs[names.Package(code)], Handler: p.Handler,
 		Environment: p.Environment.Variables, Timeout: seconds(p.Timeout), MemoryMB: p.MemorySize,
 		ReservedConcurrency: p.ReservedConcurrentExecutions, LogGroup: p.LoggingConfig.LogGroup,
-		RoleARN: p.Role, Credentials: e.principals.assume(p.Role),
+		RoleARN: p.Role, Credentials: lambda.Credentials(credentials),
 	})
 	if err != nil {
 		return cloudformation.Attributes{}, err
@@ -401,38 +408,6 @@ func (e *Environment) logGroup(_ context.Context, r cloudformation.Resource, p l
 	return cloudformation.Attributes{Ref: p.LogGroupName, Att: map[string]string{
 		"Arn": fmt.Sprintf("arn:aws:logs:%s:%s:log-group:%s:*", e.config.Region, e.config.Account, p.LogGroupName),
 	}}, nil
-}
-
-type roleProperties struct {
-	RoleName                 string
-	Description              string
-	AssumeRolePolicyDocument json.RawMessage
-	Policies                 []struct {
-		PolicyName     string
-		PolicyDocument json.RawMessage
-	}
-	ManagedPolicyArns []string
-	Tags              tags
-}
-
-func (p *roleProperties) Validate() error {
-	for _, one := range p.Policies {
-		if _, err := policy.Parse(one.PolicyDocument); err != nil {
-			return fmt.Errorf("policy %q: %w", one.PolicyName, err)
-		}
-	}
-	if len(p.ManagedPolicyArns) > 0 {
-		return fmt.Errorf("property ManagedPolicyArns: managed policy %s is not known to the local environment", p.ManagedPolicyArns[0])
-	}
-	return nil
-}
-
-func (e *Environment) role(_ context.Context, r cloudformation.Resource, p roleProperties) (cloudformation.Attributes, error) {
-	name := p.RoleName
-	if name == "" {
-		name = r.Stack + "-" + r.LogicalID
-	}
-	return cloudformation.Attributes{Ref: name, Att: map[string]string{"Arn": e.principals.roleARN(name)}}, nil
 }
 
 type parameterProperties struct {

@@ -65,12 +65,13 @@ type Service struct {
 	store  *store.Store
 	stats  stats
 
-	edits   sync.Mutex // held while a rule is read, changed and put back
-	mu      sync.RWMutex
-	buses   map[string]*bus
-	closed  bool
-	running sync.WaitGroup // schedules and retries that are being delivered
-	retries retries
+	edits    sync.Mutex // held while a rule is read, changed and put back
+	mu       sync.RWMutex
+	buses    map[string]*bus
+	policies map[string]busPolicy // by bus
+	closed   bool
+	running  sync.WaitGroup // schedules and retries that are being delivered
+	retries  retries
 }
 
 // Bus is an event bus as it is declared.
@@ -167,7 +168,7 @@ const defaultBus = "default"
 
 // New returns the service with the buses and rules that the store holds.
 func New(st *store.Store, config Config) (*Service, error) {
-	s := &Service{config: config, store: st, buses: map[string]*bus{}}
+	s := &Service{config: config, store: st, buses: map[string]*bus{}, policies: map[string]busPolicy{}}
 	s.buses[defaultBus] = newBus(Bus{Name: defaultBus})
 	for e, err := range st.Scan(store.Prefix(busKey())) {
 		if err != nil {

@@ -130,8 +130,9 @@ func (s *Service) authorizeEntries(ctx context.Context, entries []Entry) ([]*aws
 	denied := make([]*awswire.Error, len(entries))
 	for i := range entries {
 		e := &entries[i]
+		bus := s.busName(e.EventBusName)
 		err := awswire.Authorize(ctx, awswire.Access{
-			Action: "events:PutEvents", Resource: s.BusARN(s.busName(e.EventBusName)),
+			Action: "events:PutEvents", Resource: s.BusARN(bus), Policy: s.policyOf(bus),
 			Keys: func(key string) []string {
 				switch key {
 				case "events:source":
