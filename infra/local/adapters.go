@@ -7,6 +7,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb"
 	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
 )
 
@@ -69,6 +70,9 @@ func (q mappedQueues) Receive(ctx context.Context, queueARN string, most, mostBy
 func (q mappedQueues) Delete(_ context.Context, queueARN string, handles []string) error {
 	return q.sqs.Delete(queueARN, handles)
 }
+
+// Policy implements [lambda.Queues].
+func (q mappedQueues) Policy(queueARN string) *policy.Policy { return q.sqs.Policy(queueARN) }
 
 // VisibilityTimeout implements [lambda.Queues].
 func (q mappedQueues) VisibilityTimeout(queueARN string) (time.Duration, error) {

@@ -252,7 +252,7 @@ func (e *Environment) open() (err error) {
 		return err
 	}
 	e.lambda = lambda.New(lambda.Config{
-		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs,
+		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs, Roles: e.iam,
 		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Metrics: &e.metrics, Logger: c.Logger,
 	})
 	e.events, err = eventbridge.New(e.store, eventbridge.Config{

@@ -20,7 +20,7 @@ const initTimeout = 10 * time.Second
 func (l *Lambda) start(ctx context.Context, f *function, inv *invocation) (*environment, outcome) {
 	id := uuid.New()
 	stream := time.Now().UTC().Format("2006/01/02") + "/[$LATEST]" + hex.EncodeToString(id[:])
-	output, err := newOutput(l.cfg.Logs, f.LogGroup, stream)
+	output, err := newOutput(&roleLogs{l: l, f: f}, f.LogGroup, stream)
 	if err != nil {
 		return nil, (&fault{kind: faultSandbox, message: err.Error()}).outcome(inv.id)
 	}

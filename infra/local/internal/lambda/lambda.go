@@ -56,8 +56,11 @@ type Config struct {
 	Logs     LogWriter
 	Queues   Queues
 	Streams  Streams
-	Metrics  *metric.Registry // where AWS/Lambda is recorded; nil: nowhere
-	Logger   *slog.Logger
+	// Roles knows what the roles of functions may do, by the access keys of
+	// their Credentials; nil: everything.
+	Roles   awswire.Guard
+	Metrics *metric.Registry // where AWS/Lambda is recorded; nil: nowhere
+	Logger  *slog.Logger
 }
 
 // Lambda holds the functions and event source mappings of an environment. Its

@@ -41,7 +41,9 @@ type MappingStatus struct {
 type mapping struct {
 	l        *Lambda
 	uuid     string
-	source   string // the ARN
+	source   string      // the ARN
+	function string      // the name
+	denied   atomic.Bool // the function's role does not allow to poll
 	counters counters
 	inFlight atomic.Int64 // batches
 
@@ -97,7 +99,7 @@ func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error
 	if err := spec.check(); err != nil {
 		return "", err
 	}
-	m := &mapping{l: l, uuid: mappingID(&spec), source: spec.SourceARN, spec: spec, interrupt: func() {}, ended: make(chan struct{})}
+	m := &mapping{l: l, uuid: mappingID(&spec), source: spec.SourceARN, function: spec.Function, spec: spec, interrupt: func() {}, ended: make(chan struct{})}
 	m.counters.init(l.cfg.Metrics, m.uuid)
 	l.mu.Lock()
 	f, exists := l.functions[spec.Function], l.mappings[m.uuid] != nil
@@ -109,7 +111,7 @@ func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error
 		return "", &awswire.Error{Code: "ResourceConflictException", Status: 409, Message: fmt.Sprintf(
 			"An event source mapping with event source arn (%q) and function (%q) already exists. Please update or delete the existing mapping with UUID %s", spec.SourceARN, spec.Function, m.uuid)}
 	}
-	if err := l.checkVisibility(&spec, f); err != nil {
+	if err := l.checkSource(&spec, f); err != nil {
 		return "", err
 	}
 	if err := m.recall(); err != nil {
@@ -133,7 +135,7 @@ func (l *Lambda) CreateMapping(ctx context.Context, spec Mapping) (string, error
 // checkVisibility checks that a queue hides messages for as long as the
 // function may take.
 func (l *Lambda) checkVisibility(spec *Mapping, f *function) error {
-	if !spec.isQueue() || f == nil {
+	if !spec.isQueue() {
 		return nil
 	}
 	visibility, err := l.cfg.Queues.VisibilityTimeout(spec.SourceARN)
@@ -227,6 +229,9 @@ func (l *Lambda) UpdateMapping(id string, update MappingUpdate) (MappingStatus, 
 	if err != nil {
 		return MappingStatus{}, err
 	}
+	l.mu.Lock()
+	f := l.functions[m.function]
+	l.mu.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	spec, wasEnabled := m.spec, *m.spec.Enabled
@@ -244,6 +249,9 @@ func (l *Lambda) UpdateMapping(id string, update MappingUpdate) (MappingStatus, 
 	}
 	if update.EventCountMetrics != nil {
 		spec.EventCountMetrics = *update.EventCountMetrics
+	}
+	if err := l.checkSource(&spec, f); err != nil {
+		return MappingStatus{}, err
 	}
 	if err := m.change(m.saved.Template, spec); err != nil {
 		return MappingStatus{}, err

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 )
 
 // Queues is what Lambda needs of SQS. Its methods may be called by many
@@ -21,6 +23,8 @@ type Queues interface {
 	Delete(ctx context.Context, queueARN string, receiptHandles []string) error
 	// VisibilityTimeout is how long the queue hides what was received.
 	VisibilityTimeout(queueARN string) (time.Duration, error)
+	// Policy is the queue's policy; nil: it has none.
+	Policy(queueARN string) *policy.Policy
 }
 
 const (
@@ -122,6 +126,9 @@ func (p *poller) gather(ctx context.Context, spec *Mapping) *queueBatch {
 // receive adds what the queue has to a batch, and reports whether there was
 // something within wait.
 func (p *poller) receive(ctx context.Context, spec *Mapping, b *queueBatch, wait time.Duration) bool {
+	if !p.m.permitted(ctx, "ReceiveMessage") {
+		return false
+	}
 	maxBytes := max(1, int(float64(b.room())/p.expansion))
 	messages, err := p.m.l.cfg.Queues.Receive(ctx, p.m.source, spec.BatchSize-len(b.ids), maxBytes, wait)
 	if err != nil && ctx.Err() == nil {
@@ -156,6 +163,9 @@ func (p *poller) wanted(spec *Mapping, messages []QueueMessage) []QueueMessage {
 
 // delete deletes messages from the queue, and returns how many it has.
 func (p *poller) delete(handles []string) int {
+	if !p.m.permitted(p.m.l.ctx, "DeleteMessage") {
+		return 0
+	}
 	if err := p.m.l.cfg.Queues.Delete(context.WithoutCancel(p.m.l.ctx), p.m.source, handles); err != nil {
 		p.m.l.cfg.Logger.Error("messages that are done with could not be deleted and will come again", "queue", p.m.source, "messages", len(handles), "error", err)
 		return 0

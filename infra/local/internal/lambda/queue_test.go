@@ -15,6 +15,8 @@ import (
 	"time"
 
 	awsevents "github.com/aws/aws-lambda-go/events"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 )
 
 const queueARN = "arn:aws:sqs:us-east-1:000000000000:q"
@@ -91,6 +93,8 @@ func (q *fakeQueue) Receive(ctx context.Context, arn string, most, maxBytes int,
 		timer.Stop()
 	}
 }
+
+func (q *fakeQueue) Policy(string) *policy.Policy { return nil }
 
 func (q *fakeQueue) Delete(_ context.Context, arn string, handles []string) error {
 	q.mu.Lock()

@@ -181,6 +181,9 @@ func (s *shard) readAhead(ctx context.Context) {
 			}
 			continue
 		}
+		if !s.m.permitted(ctx, "GetRecords") {
+			continue
+		}
 		records, err := s.m.l.cfg.Streams.Read(ctx, s.spec.SourceARN, after, readAtOnce)
 		if err != nil {
 			if ctx.Err() == nil {

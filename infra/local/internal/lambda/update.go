@@ -130,7 +130,7 @@ func (l *Lambda) EnsureMapping(ctx context.Context, spec Mapping) (string, error
 	if err := spec.check(); err != nil {
 		return "", err
 	}
-	if err := l.checkVisibility(&spec, f); err != nil {
+	if err := l.checkSource(&spec, f); err != nil {
 		return "", err
 	}
 	m.mu.Lock()

@@ -456,6 +456,18 @@ func (s *Service) QueueURL(name string) string {
 	return s.config.URL + "/" + s.config.Account + "/" + name
 }
 
+// Policy returns the policy of the queue with an ARN; nil if it has none, or there
+// is no such queue.
+func (s *Service) Policy(arn string) *policy.Policy {
+	s.mu.RLock()
+	q, ok := s.lookup(arn)
+	s.mu.RUnlock()
+	if !ok {
+		return nil
+	}
+	return q.policy()
+}
+
 func (q *queue) policy() *policy.Policy {
 	q.mu.Lock()
 	defer q.mu.Unlock()
