@@ -68,7 +68,7 @@ func testMux() *Mux {
 		},
 	})
 	m.CBOR("New", Operations{
-		"Echo": Op(func(_ context.Context, in *echo) (*echo, error) { return in, nil }),
+		"Echo": Op(func(ctx context.Context, in *echo) (*echo, error) { NeedsNone(ctx); return in, nil }),
 		"Fail": Op(func(context.Context, *echo) (*echo, error) { return nil, &Error{Code: "NewName", Message: "no"} }),
 	}, "At", "Hours")
 	m.Path("GET /things/{id}", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -191,7 +191,7 @@ func TestAGuardDecidesWhoMayDoWhat(t *testing.T) {
 
 func TestTheMuxNamesWhatIsRegistered(t *testing.T) {
 	got := strings.Join(testMux().Registered(), " ")
-	if want := "GET /forgotten GET /refused GET /things/{id} Test_2026.Forget Test_2026.Greet Test_2026.Guarded old.Echo old.Fail old.Forget old.Greet"; got != want {
+	if want := "GET /forgotten GET /refused GET /things/{id} POST /service/New/operation/{operation} Test_2026.Forget Test_2026.Greet Test_2026.Guarded old.Echo old.Fail old.Forget old.Greet"; got != want {
 		t.Fatalf("got %s\nwant %s", got, want)
 	}
 }

@@ -61,6 +61,9 @@ func callCBOR(w http.ResponseWriter, r *http.Request, operations Operations, nam
 		return nil, Errorf("SerializationException", "%s: %v", name, err)
 	}
 	answer, err := operation(r.Context(), body)
+	if err == nil && !requestFrom(r.Context()).asked {
+		err = errNotAsked
+	}
 	if err != nil {
 		return nil, err
 	}
