@@ -231,10 +231,15 @@ func TestAnEventThatIsNotStartedOnItsLastReceiveIsHandledLater(t *testing.T) {
 	}
 	enable := func(enabled bool) {
 		t.Helper()
-		_, err := functions.UpdateEventSourceMapping(t.Context(), &lambda.UpdateEventSourceMappingInput{UUID: mappings.EventSourceMappings[0].UUID, Enabled: &enabled})
+		id := mappings.EventSourceMappings[0].UUID
+		_, err := functions.UpdateEventSourceMapping(t.Context(), &lambda.UpdateEventSourceMappingInput{UUID: id, Enabled: &enabled})
 		if err != nil {
 			t.Fatal(err)
 		}
+		until(t, "the mapping has changed", func() bool {
+			m, err := functions.GetEventSourceMapping(t.Context(), &lambda.GetEventSourceMappingInput{UUID: id})
+			return err == nil && strings.HasSuffix(*m.State, "ed")
+		})
 	}
 	enable(false) // until all of them are there, to be one batch
 	var batch []events.Event

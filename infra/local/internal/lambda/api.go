@@ -405,6 +405,7 @@ func (l *Lambda) configuration(m MappingStatus) *mappingConfiguration {
 		out.MetricsConfig = &metricsConfig{[]string{eventCount}}
 	}
 	if !m.isQueue() {
+		out.StateTransitionReason = "User action"
 		age := -1
 		if m.MaximumRecordAge > 0 {
 			age = int(m.MaximumRecordAge / time.Second)

@@ -169,6 +169,25 @@ func TestTheSDKListsAndDescribesFunctions(t *testing.T) {
 	}
 }
 
+// settled waits until a mapping can be updated again.
+func settled(t *testing.T, l *Lambda, id string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		m, err := l.Mapping(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.State == "Enabled" || m.State == "Disabled" {
+			return
+		}
+		if !pause(ctx, time.Millisecond) {
+			t.Fatalf("the mapping is still %s", m.State)
+		}
+	}
+}
+
 func TestTheSDKReadsAndChangesMappings(t *testing.T) {
 	l, _ := withFunction(t, nil)
 	l.cfg.Queues, l.cfg.Streams = newFakeQueue(), newFakeStream()
@@ -207,12 +226,14 @@ func TestTheSDKReadsAndChangesMappings(t *testing.T) {
 		t.Fatalf("%v, %+v", err, got)
 	}
 
+	settled(t, l, queueID)
 	emptied, err := c.UpdateEventSourceMapping(t.Context(), &awslambda.UpdateEventSourceMappingInput{
 		UUID: &queueID, ScalingConfig: &types.ScalingConfig{}, MetricsConfig: &types.EventSourceMappingMetricsConfig{Metrics: []types.EventSourceMappingMetric{}},
 	})
 	if err != nil || emptied.ScalingConfig != nil || emptied.MetricsConfig != nil || *emptied.BatchSize != 100 {
 		t.Fatalf("%v, %+v", err, emptied)
 	}
+	settled(t, l, queueID)
 	if _, err := c.UpdateEventSourceMapping(t.Context(), &awslambda.UpdateEventSourceMappingInput{
 		UUID: &queueID, MetricsConfig: &types.EventSourceMappingMetricsConfig{Metrics: []types.EventSourceMappingMetric{"KafkaMetrics"}},
 	}); err == nil || !strings.Contains(err.Error(), "KafkaMetrics") {

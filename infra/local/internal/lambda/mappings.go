@@ -223,7 +223,8 @@ func (m *mapping) key() store.Key { return store.NewKey("lambda").String("mappin
 
 // UpdateMapping changes a mapping durably, and returns it as it is then: on the
 // way to its new state, which it reaches soon. Disabled, it lets the batches
-// finish that have begun.
+// finish that have begun. As on AWS, one that is on its way from an earlier
+// update cannot be changed meanwhile (ResourceInUseException).
 func (l *Lambda) UpdateMapping(id string, update MappingUpdate) (MappingStatus, error) {
 	m, err := l.mapping(id)
 	if err != nil {
@@ -234,6 +235,10 @@ func (l *Lambda) UpdateMapping(id string, update MappingUpdate) (MappingStatus, 
 	l.mu.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if state := m.state(); state != "Enabled" && state != "Disabled" {
+		return MappingStatus{}, awswire.Errorf("ResourceInUseException",
+			"Cannot update the event source mapping because it is in use. (Its state is %s: wait until it is Enabled or Disabled.)", state)
+	}
 	spec, wasEnabled := m.spec, *m.spec.Enabled
 	if update.Enabled != nil {
 		spec.Enabled = update.Enabled
@@ -312,16 +317,20 @@ func (m *mapping) status() MappingStatus {
 
 // statusNow is status for a caller that holds mu.
 func (m *mapping) statusNow() MappingStatus {
-	state := "Enabled"
+	return MappingStatus{Mapping: m.spec, UUID: m.uuid, State: m.state(), LastModified: m.saved.LastModified, Counters: m.counters.read()}
+}
+
+// state is the one that the mapping is in. The caller holds mu.
+func (m *mapping) state() string {
 	switch {
 	case m.changing != "":
-		state = m.changing
-	case !*m.spec.Enabled && m.inFlight.Load() > 0:
-		state = "Disabling"
-	case !*m.spec.Enabled:
-		state = "Disabled"
+		return m.changing
+	case *m.spec.Enabled:
+		return "Enabled"
+	case m.inFlight.Load() > 0:
+		return "Disabling"
 	}
-	return MappingStatus{Mapping: m.spec, UUID: m.uuid, State: state, LastModified: m.saved.LastModified, Counters: m.counters.read()}
+	return "Disabled"
 }
 
 // run is the mapping's work, in turns: each with the values that hold when it

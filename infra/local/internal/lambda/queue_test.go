@@ -624,6 +624,9 @@ func TestAMappingPassesThroughTheStatesThatAWSShows(t *testing.T) {
 		update(MappingUpdate{Enabled: &no}, "Disabling")
 		pass(time.Second)
 		state("Disabling") // a batch is under way
+		if _, err := l.UpdateMapping(id, MappingUpdate{Enabled: &yes}); err == nil || !strings.Contains(err.Error(), "ResourceInUseException") {
+			t.Fatalf("an update meanwhile: %v", err)
+		}
 		pass(10 * time.Second)
 		state("Disabled")
 		update(MappingUpdate{Enabled: &yes}, "Enabling")
