@@ -1,0 +1,131 @@
+package scenarios_test
+
+import (
+	"encoding/json"
+	"flag"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/tools/txtar"
+
+	"github.com/penstock-dev/penstock/infra/local"
+	"github.com/penstock-dev/penstock/infra/names"
+	"github.com/penstock-dev/penstock/infra/snapshots"
+	"github.com/penstock-dev/penstock/scripts/internal/scenarios"
+)
+
+var update = flag.Bool("update", false, "write the transcripts of the local environment")
+
+// stack is the name of the scenarios' stack in every test.
+const stack = "penstock-scenarios"
+
+// transcripts are kept in a file a service, one section a scenario.
+func transcriptFile(service string) string { return filepath.Join("testdata", service+".txt") }
+
+// want is the transcript of a scenario that is kept.
+func want(t *testing.T, s scenarios.Scenario) scenarios.Transcript {
+	t.Helper()
+	archive, err := txtar.ParseFile(transcriptFile(s.Service))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range archive.Files {
+		if f.Name != s.Name {
+			continue
+		}
+		var out scenarios.Transcript
+		for line := range strings.Lines(string(f.Data)) {
+			path, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+			out = append(out, scenarios.Line{Path: path, Value: value})
+		}
+		return out
+	}
+	t.Fatalf("%s has no scenario %q: %s writes it", transcriptFile(s.Service), s.Name, updating)
+	return nil
+}
+
+const updating = "go test ./scripts/internal/scenarios -run Local -update"
+
+func TestTheLocalEnvironmentAnswersAsItIsWrittenDown(t *testing.T) {
+	snapshot := &snapshots.Snapshot{App: "penstock", Env: "scenarios", Stacks: []string{stack}, Templates: map[string]json.RawMessage{
+		stack: scenarios.Template(stack, scenarios.Code{Folder: "functions/withdrawal-fee"}),
+	}}
+	env, err := local.Start(t.Context(), local.Config{
+		Snapshot: snapshot, Root: "../../..", DataDir: t.TempDir(), Account: "000000000000", Region: "us-east-1", Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := env.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	got := play(t, scenarios.Target{Stack: stack, Prefix: "s", Config: aws.Config{
+		BaseEndpoint: aws.String(env.Endpoint()), Region: env.Region(),
+		Credentials: credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, ""),
+	}}, func(t *testing.T, s scenarios.Scenario, got scenarios.Transcript) {
+		if *update {
+			return
+		}
+		for _, d := range scenarios.Compare(want(t, s), got) {
+			t.Errorf("%s: got %q, want %q", d.Path, d.Other, d.One)
+		}
+	})
+	if *update && !t.Failed() {
+		write(t, got)
+	}
+}
+
+// play plays every scenario, many at once, and hands each transcript to check.
+func play(t *testing.T, target scenarios.Target, check func(*testing.T, scenarios.Scenario, scenarios.Transcript)) map[string]scenarios.Transcript {
+	t.Helper()
+	target.Config.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	all := scenarios.All()
+	got, errs := make([]scenarios.Transcript, len(all)), make([]error, len(all))
+	var playing errgroup.Group
+	playing.SetLimit(16) // they wait more than they work
+	for i, s := range all {
+		playing.Go(func() error {
+			got[i], errs[i] = s.Run(t.Context(), target)
+			return nil
+		})
+	}
+	_ = playing.Wait()
+	out := map[string]scenarios.Transcript{}
+	for i, s := range all {
+		name := s.Service + "/" + s.Name
+		out[name] = got[i]
+		t.Run(name, func(t *testing.T) {
+			if errs[i] != nil {
+				t.Fatal(errs[i])
+			}
+			check(t, s, got[i])
+		})
+	}
+	return out
+}
+
+// write writes the files of transcripts.
+func write(t *testing.T, got map[string]scenarios.Transcript) {
+	t.Helper()
+	archives := map[string]*txtar.Archive{}
+	for _, s := range scenarios.All() {
+		if archives[s.Service] == nil {
+			archives[s.Service] = &txtar.Archive{Comment: []byte("What the local environment answers. " + updating + " writes it.\n\n")}
+		}
+		a := archives[s.Service]
+		a.Files = append(a.Files, txtar.File{Name: s.Name, Data: []byte(got[s.Service+"/"+s.Name].String())})
+	}
+	for service, archive := range archives {
+		if err := os.WriteFile(transcriptFile(service), txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
