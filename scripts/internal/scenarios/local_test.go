@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -84,15 +86,21 @@ func TestTheLocalEnvironmentAnswersAsItIsWrittenDown(t *testing.T) {
 }
 
 // play plays every scenario, many at once, and hands each transcript to check.
-func play(t *testing.T, target scenarios.Target, check func(*testing.T, scenarios.Scenario, scenarios.Transcript)) map[string]scenarios.Transcript {
+// Of the services alone, one is played at a time.
+func play(t *testing.T, target scenarios.Target, check func(*testing.T, scenarios.Scenario, scenarios.Transcript), alone ...string) map[string]scenarios.Transcript {
 	t.Helper()
 	target.Config.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
 	all := scenarios.All()
 	got, errs := make([]scenarios.Transcript, len(all)), make([]error, len(all))
 	var playing errgroup.Group
 	playing.SetLimit(16) // they wait more than they work
+	var one sync.Mutex
 	for i, s := range all {
 		playing.Go(func() error {
+			if slices.Contains(alone, s.Service) {
+				one.Lock()
+				defer one.Unlock()
+			}
 			got[i], errs[i] = s.Run(t.Context(), target)
 			return nil
 		})

@@ -39,10 +39,10 @@ func TestMotoAnswersTheSameExceptForTheListedDifferences(t *testing.T) {
 				t.Errorf("%s: ours %q, moto's %q: which does AWS's documentation side with?", d.Path, d.One, d.Other)
 			}
 		}
-	})
+	}, "dynamodb") // its transactions take back what others write meanwhile
 	for i, d := range differences {
 		if !seen[i] {
-			t.Errorf("%s: %s: %s: there is no such difference any more", d.service, d.scenario, d.path)
+			t.Errorf("%s: %s: %s: there is no such difference any more: take it from the list", d.service, d.scenario, d.paths)
 		}
 	}
 }

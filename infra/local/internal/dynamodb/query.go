@@ -13,7 +13,8 @@ import (
 )
 
 // maxPageBytes is how many bytes of items one Query or Scan looks at, before
-// its filter ("Query", Amazon DynamoDB API reference).
+// its filter: pages have "1 MB in size (or less)" ("Paginating table query
+// results in DynamoDB").
 const maxPageBytes = 1 << 20
 
 // paging is what Query and Scan share of their parameters.
@@ -193,18 +194,24 @@ func (s *Service) readPage(r *pageReader, where store.Range, startKey attribute.
 		out.Items = []jsontext.Value{}
 	}
 	size := 0
+	var last record // on the page
 	for entry, err := range s.store.Scan(where) {
 		if err != nil {
 			return nil, err
 		}
 		found := record(entry.Value)
-		out.ScannedCount++
-		size += found.size()
-		if err := r.add(out, found); err != nil {
-			return nil, err
+		// No item has more than 400 KB, and so the first one fits.
+		full := size+found.size() > maxPageBytes
+		if !full {
+			out.ScannedCount++
+			size += found.size()
+			if err := r.add(out, found); err != nil {
+				return nil, err
+			}
+			last = append(last[:0], found...)
 		}
-		if out.ScannedCount == r.limit || size >= maxPageBytes {
-			item, err := found.item()
+		if full || out.ScannedCount == r.limit {
+			item, err := last.item()
 			if err != nil {
 				return nil, err
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -66,7 +67,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			h.logger.Error("an operation of the local environment failed", "operation", r.Method+" "+r.URL.Path, "error", err)
 			e = &awswire.Error{Code: "ServiceException", Status: http.StatusInternalServerError, Message: err.Error()}
 		}
-		awswire.WriteError(w, e)
+		awswire.WriteError(w, withType(e))
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
@@ -78,6 +79,18 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(a.status)
 	}
 	_, _ = w.Write(a.body)
+}
+
+// withType adds what Lambda's errors say besides their message: whose fault it
+// is ("ResourceNotFoundException" and its like in the Lambda API reference).
+func withType(e *awswire.Error) *awswire.Error {
+	out := *e
+	out.Fields = map[string]any{"Type": "User"}
+	if e.Status >= http.StatusInternalServerError {
+		out.Fields["Type"] = "Service"
+	}
+	maps.Copy(out.Fields, e.Fields)
+	return &out
 }
 
 func unsupported(format string, args ...any) *awswire.Error {

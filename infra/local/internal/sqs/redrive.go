@@ -21,7 +21,7 @@ func parseRedrive(value string) (*redrive, error) {
 		MaxReceives json.RawMessage `json:"maxReceiveCount"` // a number, or one in quotes
 	}
 	if err := json.Unmarshal([]byte(value), &p); err != nil {
-		return nil, awswire.Errorf("InvalidAttributeValue", "RedrivePolicy: %v", err)
+		return nil, awswire.Errorf("InvalidParameterValue", "RedrivePolicy: %v", err)
 	}
 	text := string(p.MaxReceives)
 	if unquoted, err := strconv.Unquote(text); err == nil {
@@ -29,7 +29,7 @@ func parseRedrive(value string) (*redrive, error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 || n > 1000 || p.Target == "" {
-		return nil, awswire.Errorf("InvalidAttributeValue", "RedrivePolicy: want deadLetterTargetArn, and maxReceiveCount from 1 to 1000 (got %s)", value)
+		return nil, awswire.Errorf("InvalidParameterValue", "RedrivePolicy: want deadLetterTargetArn, and maxReceiveCount from 1 to 1000 (got %s)", value)
 	}
 	return &redrive{p.Target, n}, nil
 }
