@@ -79,6 +79,9 @@ func TestTheLocalEnvironmentAnswersAsItIsWrittenDown(t *testing.T) {
 		for _, d := range scenarios.Compare(want(t, s), got) {
 			t.Errorf("%s: got %q, want %q", d.Path, d.Other, d.One)
 		}
+		if t.Failed() {
+			t.Log("if AWS answers so, " + updating + " writes it down")
+		}
 	})
 	if *update && !t.Failed() {
 		write(t, got)
