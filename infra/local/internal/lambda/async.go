@@ -116,7 +116,7 @@ func (l *Lambda) pursue(function string, e *asyncEvent) {
 				l.giveUp(function, e, "it is older than 6 hours")
 				return
 			}
-			l.record(function, func(m *functionMetrics) { m.asyncAge.Add(milliseconds(time.Since(e.Accepted))) })
+			l.record(function, func(m *functionMetrics) { m.asyncAge.Add(ms(time.Since(e.Accepted))) })
 			result, err := l.invokeAs(l.ctx, invokeInput{requestID: e.RequestID, function: function, payload: e.Payload})
 			if l.ctx.Err() != nil {
 				return

@@ -134,44 +134,56 @@ func (e *environment) run(ctx context.Context, inv *invocation, first bool) (o o
 	inv.deadline = began.Add(e.f.Timeout)
 	timer := time.NewTimer(time.Until(inv.deadline))
 	defer timer.Stop()
-	handed := false
-	var bad *fault
-	select {
-	case e.work <- inv:
-		handed = true
-	case <-e.process.done:
-		bad = exited(e.process)
-	case <-timer.C: // it did not come back for more
-		e.end()
-		bad = timedOut(e.f.Timeout)
-	case <-ctx.Done():
-		e.end()
-		bad = &fault{kind: faultSandbox, message: ctx.Err().Error()}
-	}
-	if !handed && !first && ctx.Err() == nil {
+	bad := e.handOver(ctx, inv, timer.C)
+	switch {
+	case bad == nil:
+		o, bad = e.answer(ctx, inv, timer.C)
+	case first || ctx.Err() != nil:
+		e.output.sayStart(inv.id)
+	default:
 		return outcome{}, false
 	}
-	if !handed {
-		e.output.sayStart(inv.id)
-		return e.conclude(inv, time.Since(began), outcome{}, bad), true
+	return e.conclude(inv, time.Since(began), o, bad), true
+}
+
+// handOver waits until the program has taken the invocation. With a fault it
+// has not, and has ended.
+func (e *environment) handOver(ctx context.Context, inv *invocation, late <-chan time.Time) *fault {
+	select {
+	case e.work <- inv:
+		return nil
+	case <-e.process.done:
+		return exited(e.process)
+	case <-late: // it did not come back for more
+		e.end()
+		return timedOut(e.f.Timeout)
+	case <-ctx.Done():
+		e.end()
+		return &fault{kind: faultSandbox, message: ctx.Err().Error()}
 	}
+}
+
+// answer waits for the program's answer to the invocation that it has taken.
+// With a fault there is none, and the program has ended.
+func (e *environment) answer(ctx context.Context, inv *invocation, late <-chan time.Time) (o outcome, bad *fault) {
 	select {
 	case o = <-inv.done:
 		o.reusable = true
+		return o, nil
 	case <-e.process.done:
 		select {
 		case o = <-inv.done: // it answered, and then it ended
+			return o, nil
 		default:
-			bad = exited(e.process)
+			return o, exited(e.process)
 		}
-	case <-timer.C:
+	case <-late:
 		e.end()
-		bad = timedOut(e.f.Timeout)
+		return o, timedOut(e.f.Timeout)
 	case <-ctx.Done():
 		e.end()
-		bad = &fault{kind: faultSandbox, message: ctx.Err().Error()}
+		return o, &fault{kind: faultSandbox, message: ctx.Err().Error()}
 	}
-	return e.conclude(inv, time.Since(began), o, bad), true
 }
 
 // conclude writes the end of an invocation into the log, and returns its

@@ -42,10 +42,8 @@ func (m *functionMetrics) invoked(took time.Duration, failed bool) {
 	m.invocations.Add(1)
 	m.errors.Add(errors)
 	m.throttles.Add(0)
-	m.duration.Add(milliseconds(took))
+	m.duration.Add(ms(took))
 }
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
 // metricsOf returns the metrics of a function by its name. The caller holds mu.
 func (l *Lambda) metricsOf(name string) *functionMetrics {

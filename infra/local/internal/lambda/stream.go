@@ -401,7 +401,7 @@ func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool) {
 	m.inFlight.Add(1)
 	defer m.inFlight.Add(-1)
 	if at := batch[len(batch)-1].At; !at.IsZero() {
-		m.l.record(s.spec.Function, func(m *functionMetrics) { m.iteratorAge.Add(milliseconds(time.Since(at))) })
+		m.l.record(s.spec.Function, func(m *functionMetrics) { m.iteratorAge.Add(ms(time.Since(at))) })
 	}
 	m.counters.invoked.add(len(batch))
 	defer func() { m.counters.failedInvoke.add(len(batch) - done) }()
