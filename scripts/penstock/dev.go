@@ -35,6 +35,7 @@ type devFlags struct {
 	dataDir string
 	reset   bool
 	watch   bool
+	iam     iamFlags
 	demo    demoFlags
 }
 
@@ -56,6 +57,11 @@ or a change of infrastructure is synthesized, which needs Node, and the
 environment is updated in place, with its data. What is wrong is shown, and what
 runs goes on as it was.
 
+Every call needs the permission that it needs on AWS: a function has those of its
+role. --iam warn logs what would be refused, and lets it pass. When dev stops, it
+says how many of the grants of the roles nothing has ever used; --iam-report lists
+them.
+
 What is acknowledged is on disk: data, messages and logs are there again at the
 next start, even after a kill -9. --reset begins anew.
 
@@ -72,7 +78,7 @@ receives them in batches and charges a fee for each, exactly once. Exit status
 			if common.Env != localEnv {
 				return cli.Misusef("--env %s: dev runs the environment %q, and no other", common.Env, localEnv)
 			}
-			return f.run(cmd)
+			return f.run(cmd, common.JSON())
 		},
 	}
 	flags := cmd.Flags()
@@ -80,14 +86,18 @@ receives them in batches and charges a fee for each, exactly once. Exit status
 	flags.StringVar(&f.dataDir, "data-dir", filepath.Join(".penstock", "local"), "where data, logs and built programs are kept, relative to the project's root")
 	flags.BoolVar(&f.reset, "reset", false, "remove the data and logs of earlier runs first")
 	flags.BoolVar(&f.watch, "watch", true, "follow what is saved in the project; false runs what there is at the start")
+	f.iam.add(cmd)
 	f.demo.add(cmd)
 	return cmd
 }
 
-func (f *devFlags) run(cmd *cobra.Command) error {
+func (f *devFlags) run(cmd *cobra.Command, asJSON bool) error {
 	ctx, out, progress := cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr()
 	if f.port < 0 || f.port > 65535 {
 		return cli.Misusef("--port %d: want 0 to 65535", f.port)
+	}
+	if err := f.iam.check(); err != nil {
+		return err
 	}
 	// Read first: bad input is told before anything is built or written.
 	withdrawals, err := f.demo.withdrawals(cmd)
@@ -102,7 +112,7 @@ func (f *devFlags) run(cmd *cobra.Command) error {
 	defer env.Close()
 
 	if withdrawals != nil {
-		return errors.Join(f.demo.run(ctx, env, withdrawals, out, progress), closing(env))
+		return errors.Join(f.demo.run(ctx, env, withdrawals, out, progress), f.iam.write(env, out, asJSON), closing(env))
 	}
 	describe(out, env)
 	started := env.Started()
@@ -120,7 +130,8 @@ func (f *devFlags) run(cmd *cobra.Command) error {
 	<-ctx.Done()
 	fmt.Fprintln(progress, "stopping")
 	summarise(progress, env)
-	return closing(env)
+	f.iam.tell(env, progress)
+	return errors.Join(f.iam.write(env, out, asJSON), closing(env))
 }
 
 func closing(env *local.Environment) error {
@@ -162,7 +173,7 @@ func (f *devFlags) start(ctx context.Context, progress io.Writer) (*local.Enviro
 		dataDir = filepath.Join(root, dataDir)
 	}
 	env, err := local.Start(ctx, local.Config{
-		Snapshot: snapshot, Root: root, DataDir: dataDir, Reset: f.reset, Port: f.port,
+		Snapshot: snapshot, Root: root, DataDir: dataDir, Reset: f.reset, Port: f.port, IAM: f.iam.mode,
 		Account: settings.Account, Region: settings.Region,
 		Logger: slog.New(slog.NewTextHandler(progress, nil)),
 		Building: func(packages []string) {

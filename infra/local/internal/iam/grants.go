@@ -19,7 +19,9 @@ type Grant struct {
 	Statement string `json:"statement"` // its Sid, or its number in the policy, as in #1
 	Action    string `json:"action"`
 	Resource  string `json:"resource"`
-	Used      bool   `json:"used"` // since the data directory was made
+	// Conditions are those of the statement, see [policy.Statement.Conditions].
+	Conditions []string `json:"conditions,omitempty"`
+	Used       bool     `json:"used"` // since the data directory was made
 }
 
 func (g *Grant) key() store.Key {
@@ -72,7 +74,7 @@ func (g *grants) add(i *IAM, role, name string, p *policy.Policy) {
 		a := allowance{Statement: s}
 		for _, action := range s.Actions {
 			for _, resource := range s.Resources {
-				one := &grant{Grant: Grant{Role: role, Policy: name, Statement: cmp.Or(s.Sid, fmt.Sprintf("#%d", n+1)), Action: action, Resource: resource}}
+				one := &grant{Grant: Grant{Role: role, Policy: name, Statement: cmp.Or(s.Sid, fmt.Sprintf("#%d", n+1)), Action: action, Resource: resource, Conditions: s.Conditions()}}
 				one.used.Store(i.used[string(one.key())])
 				a.grants = append(a.grants, one)
 			}

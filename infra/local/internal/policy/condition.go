@@ -9,6 +9,7 @@ import (
 // condition is a condition of a statement: one operator, one key, and the values
 // of which one must match.
 type condition struct {
+	operator string // as it is written
 	key      string // in lower case
 	values   []string
 	match    func(pattern, value string) bool
@@ -44,7 +45,7 @@ var keys = []string{
 }
 
 func parseCondition(operator, key string, values []string) (condition, error) {
-	c := condition{key: strings.ToLower(key), values: values}
+	c := condition{operator: operator, key: strings.ToLower(key), values: values}
 	name := operator
 	name, c.every = strings.CutPrefix(name, "ForAllValues:")
 	name, c.ifExists = strings.CutSuffix(name, "IfExists")

@@ -223,8 +223,15 @@ func (s *Statement) Covers(action, resource string) bool {
 		(len(s.Resources) == 0 || slices.ContainsFunc(s.Resources, func(pattern string) bool { return Like(pattern, resource) }))
 }
 
-// Conditional reports whether the statement has conditions.
-func (s *Statement) Conditional() bool { return len(s.conditions) > 0 }
+// Conditions are the statement's conditions for people, each like
+// "StringEquals events:source savings, trading".
+func (s *Statement) Conditions() []string {
+	var out []string
+	for _, c := range s.conditions {
+		out = append(out, c.operator+" "+c.key+" "+strings.Join(c.values, ", "))
+	}
+	return out
+}
 
 // Holds reports whether all conditions of the statement hold.
 func (s *Statement) Holds(keys Keys) bool {
