@@ -17,6 +17,5 @@ func main() {
 	defer stacks.Exit()
 	root := os.DirFS(".")
 	app := awscdk.NewApp(nil)
-	stacks.New(app, &stacks.Props{Root: root, App: "penstock", Env: stacks.Environment(app, root)})
-	app.Synth(nil)
+	stacks.New(app, &stacks.Props{Root: root, App: "penstock", Env: stacks.Environment(app, root)}).Synth()
 }

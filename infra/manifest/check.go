@@ -32,11 +32,18 @@ func Check(functions []Function, n names.Names) error {
 		f := &functions[i]
 		var subs []string
 		claim("function", n.Function(f.Name), fmt.Sprintf("function %q", f.Name))
+		queues := func(kind, sub string) {
+			for _, queue := range n.Queues(f.Name, sub) {
+				claim("queue", queue, fmt.Sprintf("%s %q of function %q", kind, sub, f.Name))
+			}
+		}
 		for _, s := range f.Subscriptions {
 			subs = append(subs, s.Name)
-			owner := fmt.Sprintf("subscription %q of function %q", s.Name, f.Name)
-			for _, queue := range []string{n.Queue(f.Name, s.Name), n.DLQ(f.Name, s.Name), n.RuleDLQ(f.Name, s.Name)} {
-				claim("queue", queue, owner)
+			queues("subscription", s.Name)
+		}
+		for _, t := range f.Tombstones {
+			if f.Subscription(t.Name) == nil {
+				queues("tombstone", t.Name)
 			}
 		}
 		for _, fault := range split(n.Check(f.Name, subs...)) {

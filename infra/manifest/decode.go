@@ -87,8 +87,8 @@ func kindName(e *jsonv2.SemanticError) string {
 // fieldNames lists the fields that a struct has in JSON.
 func fieldNames(t reflect.Type) string {
 	var names []string
-	for field := range t.Fields() {
-		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "-" {
+	for _, field := range reflect.VisibleFields(t) {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "-" && !field.Anonymous {
 			names = append(names, name)
 		}
 	}

@@ -79,6 +79,14 @@ type Function struct {
 	// without any is called by name only.
 	Subscriptions []Subscription `json:"subscriptions,omitempty"`
 
+	// Tombstones are the subscriptions that were deleted, for as long as their
+	// queues stay.
+	Tombstones []Tombstone `json:"tombstones,omitempty"`
+
+	// AllowLoop says that events may come back to the function by way of those
+	// that it publishes. Without it such a loop is refused, see CheckLoops.
+	AllowLoop bool `json:"allowLoop,omitempty"`
+
 	// Notifications are the templates in the file notifications.json beside the
 	// manifest; none if there is no such file. Only Load reads it.
 	Notifications []*notification.Template `json:"-"`
@@ -177,9 +185,11 @@ func (f *Function) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 // UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
 func (s *Subscription) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain Subscription
-	*s = Subscription{BatchSize: 500, BatchWindowSeconds: 1, MaxReceiveCount: 5, Retry: defaultRetry}
+	*s = defaultSubscription
 	return jsonv2.UnmarshalDecode(dec, (*plain)(s))
 }
+
+var defaultSubscription = Subscription{BatchSize: 500, BatchWindowSeconds: 1, MaxReceiveCount: 5, Retry: defaultRetry}
 
 // defaultRetry is what package handler has as its default too.
 var defaultRetry = Retry{BaseSeconds: 30, CapSeconds: 900}

@@ -79,6 +79,9 @@ func (f *Function) Validate(tables Tables) error {
 		seen = append(seen, s.Name)
 		v.subscription(i, s)
 	}
+	for i := range f.Tombstones {
+		v.tombstone(f, i)
+	}
 	return errors.Join(v.faults...)
 }
 

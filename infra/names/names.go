@@ -99,6 +99,11 @@ func (n Names) DLQ(fn, sub string) string { return n.Queue(fn, sub) + "-dlq" }
 // RuleDLQ is where an event goes that EventBridge could not put into the queue.
 func (n Names) RuleDLQ(fn, sub string) string { return n.Queue(fn, sub) + "-rule-dlq" }
 
+// Queues are all queues of a subscription.
+func (n Names) Queues(fn, sub string) []string {
+	return []string{n.Queue(fn, sub), n.DLQ(fn, sub), n.RuleDLQ(fn, sub)}
+}
+
 // Table is a DynamoDB table: OutboxTable, IdempotencyTable, or one of tables.json.
 func (n Names) Table(name string) string { return n.Bus() + "-" + name }
 

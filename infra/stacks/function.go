@@ -18,6 +18,10 @@ type Function struct {
 	Stack         awscdk.Stack
 	Manifest      *manifest.Function
 	Subscriptions map[string]*Subscription // by name
+
+	// Deleted are those whose tombstones are in the manifest, by name: they
+	// collect events, and have no Mapping.
+	Deleted map[string]*Subscription
 }
 
 func newFunction(p *project, m *manifest.Function) *Function {
@@ -25,6 +29,7 @@ func newFunction(p *project, m *manifest.Function) *Function {
 		Stack:         p.newStack(m.Name),
 		Manifest:      m,
 		Subscriptions: map[string]*Subscription{},
+		Deleted:       map[string]*Subscription{},
 	}
 	f.Program = newProgram(p, f.Stack, "Function", program{
 		name:           m.Name,
@@ -38,7 +43,11 @@ func newFunction(p *project, m *manifest.Function) *Function {
 	})
 	for i := range m.Subscriptions {
 		s := newSubscription(p, f, &m.Subscriptions[i])
+		s.deliver(f)
 		f.Subscriptions[s.Manifest.Name] = s
+	}
+	for _, t := range m.Deleted(p.now) {
+		f.Deleted[t.Name] = newSubscription(p, f, &t.Subscription)
 	}
 	return f
 }

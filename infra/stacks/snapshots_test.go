@@ -5,12 +5,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/penstock-dev/penstock/infra/manifest"
+	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
+	"github.com/penstock-dev/penstock/infra/stacks"
 )
 
 var update = flag.Bool("update", false, "write the snapshots anew")
@@ -30,12 +34,26 @@ func TestSnapshots(t *testing.T) {
 	}
 	for _, env := range environments {
 		t.Run(env.Name, func(t *testing.T) {
-			want, err := synthesize(t, root, env).Files()
+			synthesized := synthesize(t, root, env)
+			want, err := synthesized.Files()
 			if err != nil {
 				t.Fatal(err)
 			}
 			dir := filepath.Join(project, snapshots.Dir, env.Name)
 			if *update {
+				// What would stop a deployment stops here, where it is still a
+				// change that someone makes, and not one that was made.
+				if kept, err := snapshots.Load(root, env.Name); err == nil && env.Endpoint == "" {
+					functions, err := manifest.Load(root)
+					if err != nil {
+						t.Fatal(err)
+					}
+					allowed := append(strings.Split(os.Getenv(snapshots.AllowRemovalVariable), ","),
+						manifest.EndedQueues(functions, names.New(stacks.DefaultApp, env.Name), time.Now())...)
+					if err := snapshots.CheckRemovals(kept.Templates, synthesized.Templates, allowed); err != nil {
+						t.Fatal(err)
+					}
+				}
 				rewrite(t, project, dir, want)
 				return
 			}

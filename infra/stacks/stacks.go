@@ -29,7 +29,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/jsii-runtime-go"
@@ -62,6 +65,10 @@ type Props struct {
 	// says "penstock:build": false (names.BuildContext), a stand-in, for one
 	// who needs the templates and not the programs, as `penstock dev` does.
 	Build func(code string) (dir string, err error)
+
+	// Now is the time by which the tombstones of deleted subscriptions end.
+	// Default time.Now.
+	Now func() time.Time
 }
 
 // Stacks are the stacks of one environment: those that all functions share, and
@@ -74,10 +81,12 @@ type Stacks struct {
 	// Schemas is nil in an environment without a schema registry.
 	Schemas *Schemas
 
+	project   *project
 	functions map[string]*Function
 }
 
-// New adds the stacks of an environment to a CDK app. It panics with an error
+// New adds the stacks of an environment to a CDK app, to be extended, and
+// synthesized by Stacks.Synth. It panics with an error
 // that joins every fault of the manifests and other files it reads.
 func New(app awscdk.App, props *Props) *Stacks {
 	p := *props
@@ -97,8 +106,12 @@ func New(app awscdk.App, props *Props) *Stacks {
 		}
 	}
 
-	in := &project{app: app, props: p, names: n, types: declared.types}
-	s := &Stacks{functions: map[string]*Function{}}
+	if p.Now == nil {
+		p.Now = time.Now
+	}
+
+	in := &project{app: app, props: p, names: n, types: declared.types, now: p.Now()}
+	s := &Stacks{project: in, functions: map[string]*Function{}}
 	s.Bus = newBus(in)
 	if p.Env.SchemaRegistry {
 		s.Schemas = newSchemas(in)
@@ -122,6 +135,15 @@ func (s *Stacks) Function(name string) *Function {
 		panic(fmt.Errorf("no function %q: there is no %s/%s/%s", name, manifest.FunctionsDir, name, manifest.FileName))
 	}
 	return f
+}
+
+// manifests returns those of all functions, sorted by name.
+func (s *Stacks) manifests() []manifest.Function {
+	var all []manifest.Function
+	for _, name := range slices.Sorted(maps.Keys(s.functions)) {
+		all = append(all, *s.functions[name].Manifest)
+	}
+	return all
 }
 
 // declared is all that the stacks are made of.
@@ -148,7 +170,7 @@ func load(root fs.FS, env manifest.Environment, n names.Names) (d declared, err 
 	if d.types, err = schema.LoadProject(root); err != nil {
 		return d, err
 	}
-	return d, errors.Join(manifest.Check(d.functions, n), manifest.CheckEnvironment(d.functions, env), manifest.CheckTypes(d.functions, d.types))
+	return d, errors.Join(manifest.Check(d.functions, n), manifest.CheckEnvironment(d.functions, env), manifest.CheckLoops(d.functions), manifest.CheckTypes(d.functions, d.types))
 }
 
 // A project is what every stack of New is made from.
@@ -157,6 +179,7 @@ type project struct {
 	props Props
 	names names.Names
 	types *schema.Set // every event type
+	now   time.Time
 }
 
 // newStack makes the stack of a part: a shared one, or a function's.

@@ -1,7 +1,6 @@
 package stacks_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/manifest"
 	"github.com/penstock-dev/penstock/infra/names"
+	"github.com/penstock-dev/penstock/infra/snapshots"
 	"github.com/penstock-dev/penstock/infra/stacks"
 )
 
@@ -431,9 +431,12 @@ func TestAnAdopterNamesTheAppAndExtendsAFunction(t *testing.T) {
 	if got := *fee.Subscriptions["deposits"].Queue.QueueName(); !strings.Contains(got, "TOKEN") {
 		t.Errorf("the queue's name is %q, want a reference to it", got)
 	}
-	stack := "shop-dev-fee"
-	templates := parse(t, map[string]json.RawMessage{stack: templateOf(t, app.Synth(nil).GetStackByName(&stack))})
-	fn := templates[stack].named(t, "AWS::Lambda::Function", "FunctionName", "shop-dev-fee")
+	s.Synth()
+	var synthesized snapshots.Snapshot
+	if err := synthesized.ReadAssembly(*app.Outdir()); err != nil {
+		t.Fatal(err)
+	}
+	fn := parse(t, synthesized.Templates)["shop-dev-fee"].named(t, "AWS::Lambda::Function", "FunctionName", "shop-dev-fee")
 	if !strings.Contains(text(fn.Properties["Environment"]), `"EXTRA":"1"`) {
 		t.Errorf("the function was not extended: %s", text(fn.Properties["Environment"]))
 	}

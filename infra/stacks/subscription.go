@@ -27,7 +27,9 @@ type Subscription struct {
 	Queue    awssqs.Queue
 	DLQ      awssqs.Queue
 	RuleDLQ  awssqs.Queue
-	Mapping  awslambda.CfnEventSourceMapping
+	Mapping  awslambda.CfnEventSourceMapping // nil for one that was deleted
+
+	scope constructs.Construct
 }
 
 const (
@@ -40,10 +42,13 @@ const (
 	ruleRetryAttempts = 185
 )
 
+// newSubscription makes all but the mapping, which deliver adds. The logical ids
+// are by the subscription's name alone, so that one which is deleted and created
+// again keeps its queue.
 func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscription {
 	scope := constructs.NewConstruct(f.Stack, jsii.String("Subscription-"+m.Name))
 	fn := f.Manifest.Name
-	s := &Subscription{Manifest: m}
+	s := &Subscription{Manifest: m, scope: scope}
 
 	s.DLQ = newQueue(scope, "DLQ", &awssqs.QueueProps{
 		QueueName:       jsii.String(p.names.DLQ(fn, m.Name)),
@@ -88,6 +93,12 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 	s.Rule.AddResourceDependency(policyOf(s.Queue), nil)
 	s.Rule.AddResourceDependency(policyOf(s.RuleDLQ), nil)
 
+	return s
+}
+
+// deliver adds the mapping, by which the function receives what is in the queue.
+func (s *Subscription) deliver(f *Function) {
+	m := s.Manifest
 	props := &awslambda.CfnEventSourceMappingProps{
 		FunctionName:                   f.Lambda.FunctionName(),
 		EventSourceArn:                 s.Queue.QueueArn(),
@@ -106,8 +117,7 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 		// a person, at the next deployment.
 		props.Enabled = jsii.Bool(false)
 	}
-	s.Mapping = awslambda.NewCfnEventSourceMapping(scope, jsii.String("Mapping"), props)
-	return s
+	s.Mapping = awslambda.NewCfnEventSourceMapping(s.scope, jsii.String("Mapping"), props)
 }
 
 // eventPattern is the subscription's event pattern as the CDK takes it.

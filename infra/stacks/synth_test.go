@@ -6,11 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
-	"github.com/aws/aws-cdk-go/awscdk/v2/cxapi"
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/penstock-dev/penstock/infra/manifest"
@@ -67,8 +65,6 @@ func noProgram(t *testing.T) func(string) (string, error) {
 	return func(string) (string, error) { return dir, nil }
 }
 
-var assetFile = regexp.MustCompile(`[0-9a-f]{64}\.zip`)
-
 // synthesize returns the snapshot of a project's environment: without account
 // and region, and with programs' hashes replaced.
 func synthesize(t *testing.T, root fs.FS, env manifest.Environment) *snapshots.Snapshot {
@@ -76,25 +72,15 @@ func synthesize(t *testing.T, root fs.FS, env manifest.Environment) *snapshots.S
 	env.Account, env.Region = "", ""
 	app := newApp(t)
 	stacks.New(app, &stacks.Props{Root: root, Env: env, Build: noProgram(t)})
-	assembly := app.Synth(nil)
+	app.Synth(nil)
 
 	inputs, err := snapshots.Inputs(root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &snapshots.Snapshot{App: stacks.DefaultApp, Env: env.Name, Inputs: inputs, Templates: map[string]json.RawMessage{}}
-	for _, stack := range *assembly.Stacks() { // in the order of their dependencies
-		s.Stacks = append(s.Stacks, *stack.StackName())
-		s.Templates[*stack.StackName()] = templateOf(t, stack)
-	}
-	return s
-}
-
-func templateOf(t *testing.T, stack cxapi.CloudFormationStackArtifact) json.RawMessage {
-	t.Helper()
-	template, err := os.ReadFile(*stack.TemplateFullPath())
-	if err != nil {
+	s := &snapshots.Snapshot{App: stacks.DefaultApp, Env: env.Name, Inputs: inputs}
+	if err := s.ReadAssembly(*app.Outdir()); err != nil {
 		t.Fatal(err)
 	}
-	return append(assetFile.ReplaceAll(template, []byte(snapshots.Asset)), '\n')
+	return s
 }
