@@ -54,8 +54,9 @@ type Service struct {
 	stop       chan struct{}
 	background sync.WaitGroup
 
-	mu     sync.Mutex        // held while an alarm is read, evaluated or changed, and saved
-	alarms map[string]*Alarm // by name; an alarm is replaced, never changed
+	mu       sync.Mutex        // held while an alarm is read, evaluated or changed, and saved
+	alarms   map[string]*Alarm // by name; an alarm is replaced, never changed
+	lastItem uint64            // the newest key of history
 }
 
 // New returns the service with the metrics and alarms that the store holds. They

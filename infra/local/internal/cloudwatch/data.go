@@ -201,10 +201,10 @@ func (d *data) write() error {
 	return nil
 }
 
-// trim removes, once an hour, what is older than the retention, and metrics of
+// trim removes, once a day, what is older than the retention, and metrics of
 // which nothing is left. The caller holds mu.
 func (d *data) trim(now time.Time) error {
-	if now.Sub(d.trimmed) < time.Hour {
+	if now.Sub(d.trimmed) < 24*time.Hour {
 		return nil
 	}
 	d.trimmed = now
@@ -230,6 +230,7 @@ func (d *data) trim(now time.Time) error {
 func (d *data) points(m metric.Metric, from, to time.Time) ([]minute, error) {
 	now := time.Now()
 	first, last := minuteOf(from), minuteOf(to.Add(time.Minute-1)) // rounded up
+	first = max(first, minuteOf(now.Add(-retention)))
 	found := map[int64]*metric.Distribution{}
 	unit := metric.None
 	key := m.Key()

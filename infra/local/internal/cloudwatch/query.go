@@ -1,7 +1,6 @@
 package cloudwatch
 
 import (
-	"fmt"
 	"math"
 	"regexp"
 	"slices"
@@ -330,10 +329,6 @@ func (d *data) fetch(q *checkedQuery, start time.Time, slots int) ([]*metric.Dis
 func grid(from, to time.Time, period time.Duration) (start time.Time, slots int) {
 	start = from.Truncate(period)
 	return start, max(0, int((to.Sub(start)+period-1)/period))
-}
-
-func (m Metric) String() string {
-	return fmt.Sprintf("%s/%s", m.Namespace, m.MetricName)
 }
 
 // isMissing reports whether a slot has no data point.
