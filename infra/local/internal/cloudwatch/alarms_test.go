@@ -162,6 +162,7 @@ func TestWhatAnAlarmHasToDoIsTriedUntilItIsDoneOrRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		end()
 		expectActed(t, "while it fails", done, "")
 		done.fail = nil
@@ -170,6 +171,7 @@ func TestWhatAnAlarmHasToDoIsTriedUntilItIsDoneOrRefused(t *testing.T) {
 		synctest.Wait()
 		expectActed(t, "after a restart", done, "CloudWatch Alarm State Change OK; people OK")
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		expectActed(t, "later", done, "")
 
 		done.fail = awswire.Errorf("AccessDeniedException", "no permission")
