@@ -134,8 +134,9 @@ func (e *Environment) WithoutEffect() []string {
 
 // withoutEffect is what WithoutEffect says, by the resource type it is about.
 var withoutEffect = map[string]string{
-	"AWS::DynamoDB::Table":  "point-in-time recovery and billing mode of tables",
-	"AWS::Lambda::Function": "memory size and processor architecture of functions",
-	"AWS::SQS::Queue":       "message groups of queues (fairness between them)",
-	"AWS::SSM::Parameter":   "parameters (Systems Manager is not served)",
+	"AWS::CloudWatch::Dashboard": "dashboards",
+	"AWS::DynamoDB::Table":       "point-in-time recovery and billing mode of tables",
+	"AWS::Lambda::Function":      "memory size and processor architecture of functions",
+	"AWS::SQS::Queue":            "message groups of queues (fairness between them)",
+	"AWS::SSM::Parameter":        "parameters (Systems Manager is not served)",
 }

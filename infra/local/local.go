@@ -35,6 +35,7 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
+	"github.com/penstock-dev/penstock/infra/local/internal/cloudwatch"
 	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb"
 	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
 	"github.com/penstock-dev/penstock/infra/local/internal/iam"
@@ -81,17 +82,18 @@ type Environment struct {
 	config   Config
 	endpoint string
 
-	metrics  metric.Registry
-	store    *store.Store
-	logs     *logs.Logs
-	sqs      *sqs.Service
-	events   *eventbridge.Service
-	dynamodb *dynamodb.Service
-	lambda   *lambda.Lambda
-	secrets  *secretsmanager.Service
-	iam      *iam.IAM
-	server   *http.Server
-	served   chan error
+	metrics    metric.Registry
+	store      *store.Store
+	logs       *logs.Logs
+	cloudwatch *cloudwatch.Service
+	sqs        *sqs.Service
+	events     *eventbridge.Service
+	dynamodb   *dynamodb.Service
+	lambda     *lambda.Lambda
+	secrets    *secretsmanager.Service
+	iam        *iam.IAM
+	server     *http.Server
+	served     chan error
 
 	updating sync.Mutex        // one change of what is deployed at a time
 	programs map[string]string // by package; guarded by updating, as is
@@ -160,6 +162,7 @@ func Start(ctx context.Context, config Config) (_ *Environment, err error) {
 	if err := programs.Prune(e.programsDir(), e.programs); err != nil {
 		return nil, err
 	}
+	e.cloudwatch.Start()
 	return e, nil
 }
 
@@ -239,7 +242,9 @@ func (e *Environment) open() (err error) {
 	}); err != nil {
 		return err
 	}
-	if e.logs, err = logs.Open(logs.Config{Dir: filepath.Join(c.DataDir, "logs"), Region: c.Region, Account: c.Account, Logger: c.Logger}); err != nil {
+	if e.logs, err = logs.Open(logs.Config{Dir: filepath.Join(c.DataDir, "logs"), Region: c.Region, Account: c.Account, Logger: c.Logger,
+		// A function prints only when everything is open.
+		Told: func(group, line string) { e.cloudwatch.Embedded(group, line) }}); err != nil {
 		return err
 	}
 	if e.sqs, err = sqs.New(e.store, sqs.Config{Account: c.Account, Region: c.Region, URL: e.endpoint, Metrics: &e.metrics, Logger: c.Logger}); err != nil {
@@ -255,8 +260,13 @@ func (e *Environment) open() (err error) {
 		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs, Roles: e.iam,
 		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Metrics: &e.metrics, Logger: c.Logger,
 	})
-	e.events, err = eventbridge.New(e.store, eventbridge.Config{
+	if e.events, err = eventbridge.New(e.store, eventbridge.Config{
 		Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Functions: scheduledFunctions{e.lambda}, Metrics: &e.metrics, Logger: c.Logger,
+	}); err != nil {
+		return err
+	}
+	e.cloudwatch, err = cloudwatch.New(e.store, cloudwatch.Config{
+		Account: c.Account, Region: c.Region, Metrics: &e.metrics, Functions: alarmFunctions{e.lambda}, Logger: c.Logger,
 	})
 	return err
 }
@@ -283,6 +293,9 @@ func (e *Environment) mux() *awswire.Mux {
 	mux.JSON(dynamodb.Target, "1.0", e.dynamodb.Operations())
 	mux.JSON(secretsmanager.Target, "1.1", e.secrets.Operations())
 	mux.JSON(logs.Target, "1.1", e.logs.Operations())
+	mux.CBOR(cloudwatch.CBORName, e.cloudwatch.Operations(), cloudwatch.Times...)
+	mux.JSON(cloudwatch.Target, "1.0", e.cloudwatch.Operations())
+	mux.Query(cloudwatch.QueryName, e.cloudwatch.Query())
 	mux.Query(sts.Service, sts.Query(e.config.Account, e.iam))
 	mux.Query(cloudformation.Service, cloudformation.Stacks(e.deployed).Query())
 	e.lambda.Register(mux)
@@ -324,6 +337,9 @@ const shutdownTimeout = 5 * time.Second
 // returns when everything has ended; calling it again does nothing.
 func (e *Environment) Close() error {
 	var errs []error
+	if e.cloudwatch != nil {
+		e.cloudwatch.Stop() // it still answers, but no alarm acts
+	}
 	if e.events != nil {
 		e.events.Close() // it still answers, but runs no schedule
 	}
@@ -356,6 +372,10 @@ func (e *Environment) Close() error {
 	if e.logs != nil {
 		errs = append(errs, e.logs.Close())
 		e.logs = nil
+	}
+	if e.cloudwatch != nil {
+		errs = append(errs, e.cloudwatch.Flush())
+		e.cloudwatch = nil
 	}
 	if e.store != nil {
 		errs = append(errs, e.store.Close())

@@ -113,11 +113,11 @@ func (s *Service) actOn(a *Alarm) {
 func (s *Service) do(a *Alarm, one action) error {
 	switch {
 	case one.ARN == "" && s.config.Events != nil:
-		return s.config.Events.Put("CloudWatch Alarm State Change", []string{s.arn(a.AlarmName)}, []byte(one.Document))
+		return s.config.Events.Put("CloudWatch Alarm State Change", []string{s.ARN(a.AlarmName)}, []byte(one.Document))
 	case isTopic(one.ARN) && s.config.Topics != nil:
-		return s.config.Topics.Publish(one.ARN, s.arn(a.AlarmName), one.Subject, one.Document)
+		return s.config.Topics.Publish(one.ARN, s.ARN(a.AlarmName), one.Subject, one.Document)
 	case isFunction(one.ARN) && s.config.Functions != nil:
-		return s.config.Functions.Invoke(one.ARN, s.arn(a.AlarmName), []byte(one.Document))
+		return s.config.Functions.Invoke(one.ARN, s.ARN(a.AlarmName), []byte(one.Document))
 	}
 	return nil
 }
@@ -199,7 +199,7 @@ func (s *Service) invocation(a *Alarm, before AlarmState) ([]byte, error) {
 		Time      string    `json:"time"`
 		Region    string    `json:"region"`
 		AlarmData alarmData `json:"alarmData"`
-	}{"aws.cloudwatch", s.arn(a.AlarmName), s.config.Account, stamp(a.State.UpdatedAt), s.config.Region, dataOf(a, before)})
+	}{"aws.cloudwatch", s.ARN(a.AlarmName), s.config.Account, stamp(a.State.UpdatedAt), s.config.Region, dataOf(a, before)})
 }
 
 // notification is the message to a topic; people receive it, and functions
@@ -293,7 +293,7 @@ func (s *Service) notification(a *Alarm, before AlarmState) ([]byte, error) {
 		Trigger                            trigger
 	}{
 		a.AlarmName, description, s.config.Account, stamp(a.ConfiguredAt), a.State.Value, a.State.Reason, stamp(a.State.UpdatedAt),
-		regionName(s.config.Region), s.arn(a.AlarmName), before.Value,
+		regionName(s.config.Region), s.ARN(a.AlarmName), before.Value,
 		orEmpty(a.OKActions), orEmpty(a.AlarmActions), orEmpty(a.InsufficientDataActions), t,
 	})
 }

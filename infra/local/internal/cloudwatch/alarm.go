@@ -42,7 +42,12 @@ type AlarmConfig struct {
 	// LessThanThreshold or LessThanOrEqualToThreshold.
 	ComparisonOperator string
 	TreatMissingData   string `json:",omitempty"` // missing (the default), notBreaching, breaching or ignore
+
+	Tags []Tag `json:",omitempty"` // of a new alarm; an existing one keeps its own
 }
+
+// Tag is a tag of an alarm.
+type Tag struct{ Key, Value string }
 
 // Alarm is an alarm with its state.
 type Alarm struct {
@@ -157,6 +162,9 @@ func (c *AlarmConfig) check() (queries, error) {
 			}
 		}
 	}
+	if err := checkTags(c.Tags); err != nil {
+		return nil, err
+	}
 	if err := c.checkWatched(named); err != nil {
 		return nil, err
 	}
@@ -169,6 +177,12 @@ func (c *AlarmConfig) check() (queries, error) {
 		return nil, named("periods times EvaluationPeriods: want at most a day, of periods of an hour or more a week (got %d s)", total)
 	}
 	return watch, nil
+}
+
+// Check returns what is wrong with an alarm, nil for one that is sound.
+func (c *AlarmConfig) Check() error {
+	_, err := c.check()
+	return err
 }
 
 func (c *AlarmConfig) checkWatched(named func(string, ...any) error) error {

@@ -21,7 +21,7 @@ const (
 // authorizeAlarm asks whether the caller may do an action with an alarm; "*" is
 // all of them.
 func (s *Service) authorizeAlarm(ctx context.Context, action, alarm string) error {
-	return awswire.Authorize(ctx, awswire.Access{Action: "cloudwatch:" + action, Resource: s.arn(alarm)})
+	return awswire.Authorize(ctx, awswire.Access{Action: "cloudwatch:" + action, Resource: s.ARN(alarm)})
 }
 
 type putMetricAlarmInput struct {
@@ -172,10 +172,11 @@ func wantsMetricAlarms(types []string) (bool, error) {
 
 func (s *Service) describe(a *Alarm) metricAlarm {
 	out := metricAlarm{
-		AlarmConfig: a.AlarmConfig, AlarmArn: s.arn(a.AlarmName), AlarmConfigurationUpdatedTimestamp: toUnix(a.ConfiguredAt),
+		AlarmConfig: a.AlarmConfig, AlarmArn: s.ARN(a.AlarmName), AlarmConfigurationUpdatedTimestamp: toUnix(a.ConfiguredAt),
 		StateValue: a.State.Value, StateReason: a.State.Reason, StateReasonData: a.State.ReasonData,
 		StateUpdatedTimestamp: toUnix(a.State.UpdatedAt), StateTransitionedTimestamp: toUnix(a.TransitionedAt),
 	}
+	out.Tags = nil // ListTagsForResource tells them
 	enabled := a.enabled()
 	out.ActionsEnabled = &enabled
 	for _, list := range []*[]string{&out.OKActions, &out.AlarmActions, &out.InsufficientDataActions} {

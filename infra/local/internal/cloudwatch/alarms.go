@@ -43,7 +43,8 @@ func (s *Service) PutAlarm(config AlarmConfig) error {
 	next := &Alarm{AlarmConfig: config, ConfiguredAt: now, watch: watch}
 	summary := fmt.Sprintf("Alarm %q created", config.AlarmName)
 	if is := s.alarms[config.AlarmName]; is != nil {
-		if reflect.DeepEqual(is.AlarmConfig, config) {
+		next.Tags = is.Tags
+		if reflect.DeepEqual(is.AlarmConfig, next.AlarmConfig) {
 			return nil
 		}
 		next.State, next.TransitionedAt, next.Pending = is.State, is.TransitionedAt, is.Pending
@@ -106,6 +107,12 @@ func (s *Service) find(name string) (*Alarm, error) {
 		return nil, noSuchAlarm(name)
 	}
 	return a, nil
+}
+
+// HasAlarm reports whether there is an alarm with the given name.
+func (s *Service) HasAlarm(name string) bool {
+	_, err := s.find(name)
+	return err == nil
 }
 
 // all returns the alarms in the order of their names.

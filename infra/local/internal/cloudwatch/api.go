@@ -5,6 +5,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -42,6 +43,10 @@ func (s *Service) Operations() awswire.Operations {
 		"EnableAlarmActions":   awswire.Op(s.enableAlarmActions),
 		"PutMetricAlarm":       awswire.Op(s.putMetricAlarm),
 		"SetAlarmState":        awswire.Op(s.setAlarmState),
+
+		"ListTagsForResource": awswire.Op(s.listTagsForResource),
+		"TagResource":         awswire.Op(s.tagResource),
+		"UntagResource":       awswire.Op(s.untagResource),
 	}
 }
 
@@ -50,7 +55,7 @@ func (s *Service) Query() awswire.QueryService {
 	return awswire.QueryService{
 		Namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/", Operations: s.Operations(),
 		Numbers:  []string{"Period", "EvaluationPeriods", "DatapointsToAlarm", "MaxRecords", "StorageResolution"},
-		Floats:   []string{"Threshold", "Value", "Values", "Counts", "SampleCount", "Sum", "Minimum", "Maximum"},
+		Floats:   []string{"Threshold", "Values", "Counts", "SampleCount", "Sum", "Minimum", "Maximum"},
 		Booleans: []string{"ReturnData", "ActionsEnabled"},
 		Times:    Times,
 	}
@@ -342,10 +347,21 @@ type metricDatum struct {
 	Dimensions        []Dimension
 	Timestamp         *unixTime
 	Unit              string
-	Value             *float64
+	Value             *value
 	Values, Counts    []float64
 	StatisticValues   *statisticSet
 	StorageResolution *int
+}
+
+// value is the value of a metric. The query protocol, in which a dimension's Value
+// is a text, has it as a text.
+type value float64
+
+// UnmarshalJSON takes a number, or one in quotes.
+func (v *value) UnmarshalJSON(text []byte) error {
+	x, err := strconv.ParseFloat(strings.Trim(string(text), `"`), 64)
+	*v = value(x)
+	return err
 }
 
 type statisticSet struct{ SampleCount, Sum, Minimum, Maximum float64 }
@@ -416,8 +432,9 @@ func (m metricDatum) read(namespace string, now time.Time) (timed, error) {
 	}
 	switch {
 	case m.Value != nil:
-		out.values.Add(*m.Value, 1)
-		return out, check(*m.Value)
+		v := float64(*m.Value)
+		out.values.Add(v, 1)
+		return out, check(v)
 	case m.StatisticValues != nil:
 		v := m.StatisticValues
 		if v.SampleCount <= 0 || v.Minimum > v.Maximum {

@@ -52,6 +52,7 @@ type Service struct {
 	store      *store.Store
 	data       *data
 	stop       chan struct{}
+	stopped    sync.Once
 	background sync.WaitGroup
 
 	mu       sync.Mutex        // held while an alarm is read, evaluated or changed, and saved
@@ -73,13 +74,14 @@ func New(st *store.Store, config Config) (*Service, error) {
 // Start begins to collect metrics and to evaluate alarms, every minute.
 func (s *Service) Start() { s.background.Go(s.everyMinute) }
 
-// Close writes out the metrics of the minute that has begun, and returns when
-// nothing runs any more. It does not close the store.
-func (s *Service) Close() error {
-	close(s.stop)
+// Stop ends what Start began, and returns when nothing runs any more.
+func (s *Service) Stop() {
+	s.stopped.Do(func() { close(s.stop) })
 	s.background.Wait()
-	return s.data.flush(time.Now())
 }
+
+// Flush makes the metrics of the minute that has begun durable, as at the end.
+func (s *Service) Flush() error { return s.data.flush(time.Now()) }
 
 func (s *Service) everyMinute() {
 	for {
@@ -100,6 +102,7 @@ func (s *Service) everyMinute() {
 	}
 }
 
-func (s *Service) arn(alarm string) string {
+// ARN returns the ARN of the alarm with the given name.
+func (s *Service) ARN(alarm string) string {
 	return fmt.Sprintf("arn:aws:cloudwatch:%s:%s:alarm:%s", s.config.Region, s.config.Account, alarm)
 }

@@ -24,7 +24,8 @@ func newService(t testing.TB, dir string, config Config) (s *Service, end func()
 	}
 	s.Start()
 	return s, func() {
-		if err := s.Close(); err != nil {
+		s.Stop()
+		if err := s.Flush(); err != nil {
 			t.Error(err)
 		}
 		if err := st.Close(); err != nil {

@@ -37,6 +37,8 @@ type Config struct {
 	Region  string       // for the ARNs of groups and streams
 	Account string       // likewise
 	Logger  *slog.Logger // told of lines that could not be written
+	// Told, if set, is given every line with its group. It must not block.
+	Told func(group, line string)
 }
 
 // Logs holds the log groups under one directory. Its methods may be called by
@@ -123,6 +125,9 @@ func (l *Logs) Append(group, stream, line string) {
 		return
 	}
 	g.append(stream, line)
+	if l.cfg.Told != nil {
+		l.cfg.Told(group, line)
+	}
 }
 
 // Exists reports whether there is a group with the given name.
