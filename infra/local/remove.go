@@ -18,6 +18,11 @@ func (e *Environment) removeEventBus(_ context.Context, _ cloudformation.Resourc
 	return "", e.events.DeleteBus(p.Name)
 }
 
+func (e *Environment) removeArchive(_ context.Context, _ cloudformation.Resource, p archiveProperties) (string, error) {
+	events, err := e.events.DeleteArchive(p.ArchiveName)
+	return counted(events, "event"), err
+}
+
 func (e *Environment) removeRule(_ context.Context, _ cloudformation.Resource, p ruleProperties) (string, error) {
 	return "", e.events.DeleteRule(p.bus(), p.Name)
 }

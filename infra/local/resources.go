@@ -26,6 +26,8 @@ import (
 // "AWS CloudFormation template reference" says "Update requires: Replacement".
 func (e *Environment) types() cloudformation.Types {
 	return cloudformation.Types{
+		"AWS::Events::Archive": cloudformation.Provide(e.archive, cloudformation.Named("ArchiveName"), cloudformation.ReplacedBy("SourceArn"),
+			cloudformation.RemovedBy(e.removeArchive)),
 		"AWS::Events::EventBus": cloudformation.Provide(e.eventBus, cloudformation.Named("Name"), cloudformation.RemovedBy(e.removeEventBus)),
 		"AWS::Events::EventBusPolicy": cloudformation.Provide(e.busPolicy, cloudformation.IdentifiedBy("EventBusName", "StatementId"),
 			cloudformation.RemovedBy(e.removeBusPolicy)),
@@ -77,6 +79,30 @@ func (e *Environment) eventBus(_ context.Context, r cloudformation.Resource, p b
 		}
 	}
 	return cloudformation.Attributes{Ref: p.Name, Att: map[string]string{"Name": p.Name, "Arn": e.events.BusARN(p.Name)}}, nil
+}
+
+type archiveProperties struct {
+	ArchiveName   string
+	SourceArn     string
+	Description   string
+	EventPattern  json.RawMessage
+	RetentionDays int
+}
+
+func (p *archiveProperties) Validate() error {
+	if len(p.EventPattern) > 0 {
+		if _, err := pattern.Parse(p.EventPattern); err != nil {
+			return fmt.Errorf("property EventPattern: %w", err)
+		}
+	}
+	return nil
+}
+
+func (e *Environment) archive(_ context.Context, _ cloudformation.Resource, p archiveProperties) (cloudformation.Attributes, error) {
+	return cloudformation.Attributes{Ref: p.ArchiveName, Att: map[string]string{"ArchiveName": p.ArchiveName, "Arn": e.events.ArchiveARN(p.ArchiveName)}},
+		e.events.EnsureArchive(eventbridge.Archive{
+			Name: p.ArchiveName, Description: p.Description, Bus: p.SourceArn, Pattern: p.EventPattern, RetentionDays: p.RetentionDays,
+		})
 }
 
 type ruleProperties struct {

@@ -1,6 +1,7 @@
 // Package eventbridge is Amazon EventBridge as the local environment runs it:
-// buses, rules with event patterns whose targets are SQS queues, and rules with
-// schedules whose targets are queues or Lambda functions.
+// buses, rules with event patterns whose targets are SQS queues, rules with
+// schedules whose targets are queues or Lambda functions, and archives of events
+// that can be replayed.
 //
 // The life of an event: [Service.Put] checks an entry, makes the event of it,
 // matches it against the enabled rules of its bus, and hands one message a
@@ -69,9 +70,12 @@ type Service struct {
 	mu       sync.RWMutex
 	buses    map[string]*bus
 	policies map[string]busPolicy // by bus
+	archives map[string]*archive
+	replays  map[string]*replay // each is replaced, never changed
 	closed   bool
-	running  sync.WaitGroup // schedules and retries that are being delivered
+	running  sync.WaitGroup // schedules, retries and replays that are being delivered
 	retries  retries
+	expiry   *time.Timer // of archived events
 }
 
 // Bus is an event bus as it is declared.
@@ -87,15 +91,18 @@ type Bus struct {
 // service's lock.
 type bus struct {
 	Bus
-	rules   map[string]*rule
-	enabled *matcher
+	rules    map[string]*rule
+	archives []*archive
+	enabled  *matcher
 }
 
-// matcher finds the rules that an event matches. It is immutable: a change of
-// the rules makes another.
+// matcher finds the rules and archives that an event matches. It is immutable: a
+// change of them makes another.
 type matcher struct {
 	patterns *pattern.Set
-	rules    []*rule // of each pattern
+	rules    []*rule    // of the first patterns
+	archives []*archive // of the other patterns
+	all      []*archive // those without a pattern
 }
 
 func newBus(b Bus) *bus {
@@ -123,18 +130,34 @@ func (b *bus) index() {
 			patterns = append(patterns, r.pattern)
 		}
 	}
+	for _, a := range b.archives {
+		if a.pattern == nil {
+			m.all = append(m.all, a)
+			continue
+		}
+		m.archives = append(m.archives, a)
+		patterns = append(patterns, a.pattern)
+	}
 	m.patterns = pattern.NewSet(patterns...)
 	b.enabled = m
 }
 
-// match returns the enabled rules that an event matches, by their names.
-func (m *matcher) match(event []byte) ([]*rule, error) {
+// match returns the enabled rules that an event matches, by their names, and the
+// archives that keep it.
+func (m *matcher) match(event []byte) (rules []*rule, archives []*archive, err error) {
 	places, err := m.patterns.Match(event)
-	var matched []*rule
-	for _, i := range places {
-		matched = append(matched, m.rules[i])
+	if err != nil {
+		return nil, nil, err
 	}
-	return matched, err
+	archives = m.all[:len(m.all):len(m.all)]
+	for _, i := range places {
+		if i < len(m.rules) {
+			rules = append(rules, m.rules[i])
+		} else {
+			archives = append(archives, m.archives[i-len(m.rules)])
+		}
+	}
+	return rules, archives, nil
 }
 
 // Rule says which events of a bus go where, or when an event is made that does:
@@ -161,6 +184,15 @@ type rule struct {
 	timer *time.Timer
 }
 
+// deliveries are those of an event that the rule matches.
+func (r *rule) deliveries(body, traceHeader string) []delivery {
+	out := make([]delivery, len(r.Targets))
+	for i, t := range r.Targets {
+		out[i] = delivery{Rule: r.Name, RuleARN: r.arn, Target: t, Body: body, TraceHeader: traceHeader}
+	}
+	return out
+}
+
 func (r *rule) hasWildcard() bool { return r.pattern != nil && r.pattern.HasWildcard() }
 
 // defaultBus exists in every account.
@@ -168,7 +200,7 @@ const defaultBus = "default"
 
 // New returns the service with the buses and rules that the store holds.
 func New(st *store.Store, config Config) (*Service, error) {
-	s := &Service{config: config, store: st, buses: map[string]*bus{}, policies: map[string]busPolicy{}}
+	s := &Service{config: config, store: st, buses: map[string]*bus{}, archives: map[string]*archive{}, replays: map[string]*replay{}, policies: map[string]busPolicy{}}
 	s.buses[defaultBus] = newBus(Bus{Name: defaultBus})
 	for e, err := range st.Scan(store.Prefix(busKey())) {
 		if err != nil {
@@ -198,7 +230,7 @@ func New(st *store.Store, config Config) (*Service, error) {
 			b.put(r)
 		}
 	}
-	return s, nil
+	return s, errors.Join(s.loadArchives(), s.loadReplays())
 }
 
 func busKey() store.Key  { return store.NewKey("eventbridge.eventbus") }
@@ -270,6 +302,7 @@ func (s *Service) saveBus(b *bus, changed Bus) error {
 	}
 	b.Bus = changed
 	s.buses[changed.Name] = b
+	s.index(changed.Name)
 	return nil
 }
 

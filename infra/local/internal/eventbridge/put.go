@@ -66,6 +66,7 @@ type event struct {
 	Region     string          `json:"region"`
 	Resources  []string        `json:"resources"`
 	Detail     json.RawMessage `json:"detail"`
+	ReplayName string          `json:"replay-name,omitempty"` // of one that is replayed
 }
 
 // Put publishes entries and returns what became of each. An error means that
@@ -92,27 +93,36 @@ func (s *Service) put(ctx context.Context, entries []Entry) ([]Result, error) {
 	}
 	results := make([]Result, len(entries))
 	var deliveries []delivery
+	var toKeep []archived
 	accepted, matched := 0, 0
 	for i, entry := range entries {
 		if denied[i] != nil {
 			results[i] = Result{ErrorCode: denied[i].Code, ErrorMessage: denied[i].Message}
 			continue
 		}
-		to, id, err := s.route(entry)
+		to, err := s.route(entry)
 		if err != nil {
 			results[i] = Result{ErrorCode: err.Code, ErrorMessage: err.Message}
 			continue
 		}
-		results[i].EventId = id
+		results[i].EventId = to.id
 		accepted++
-		if len(to) == 0 {
+		toKeep = append(toKeep, to.archived...)
+		if !to.matched {
 			s.unmatched(s.busName(entry.EventBusName), entry.Source+"/"+entry.DetailType)
 			continue
 		}
 		matched++
-		deliveries = append(deliveries, to...)
+		deliveries = append(deliveries, to.deliveries...)
 	}
-	if _, err := s.deliver(deliveries); err != nil {
+	kept := make(chan error, 1) // beside the deliveries: commits share what makes them durable
+	if len(toKeep) > 0 {
+		go func() { kept <- s.keep(toKeep) }()
+	} else {
+		kept <- nil
+	}
+	_, err = s.deliver(deliveries)
+	if err := errors.Join(err, <-kept); err != nil {
 		return nil, err
 	}
 	s.stats.mu.Lock()
@@ -162,26 +172,34 @@ func (s *Service) authorizeEntries(ctx context.Context, entries []Entry) ([]*aws
 	return denied, nil
 }
 
+// routed is where an event goes.
+type routed struct {
+	id         string
+	matched    bool // by a rule
+	deliveries []delivery
+	archived   []archived
+}
+
 // route checks an entry and finds where its event goes.
-func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
+func (s *Service) route(entry Entry) (routed, *awswire.Error) {
 	for _, p := range []struct{ name, value string }{
 		{"Source", entry.Source}, {"DetailType", entry.DetailType}, {"Detail", entry.Detail},
 	} {
 		if p.value == "" {
-			return nil, "", awswire.Errorf("InvalidArgument", "Parameter %s is not valid. Reason: %s is a required argument.", p.name, p.name)
+			return routed{}, awswire.Errorf("InvalidArgument", "Parameter %s is not valid. Reason: %s is a required argument.", p.name, p.name)
 		}
 	}
 	if len(entry.DetailType) > maxDetailType {
-		return nil, "", awswire.Errorf("InvalidArgument", "Parameter DetailType is not valid. Reason: at most %d characters (got %d).", maxDetailType, len(entry.DetailType))
+		return routed{}, awswire.Errorf("InvalidArgument", "Parameter DetailType is not valid. Reason: at most %d characters (got %d).", maxDetailType, len(entry.DetailType))
 	}
 	if entry.Source == "aws" || strings.HasPrefix(entry.Source, "aws.") {
-		return nil, "", awswire.Errorf("NotAuthorizedForSourceException", "Not authorized for the source.")
+		return routed{}, awswire.Errorf("NotAuthorizedForSourceException", "Not authorized for the source.")
 	}
 	if jsontext.Value(entry.Detail).Kind() != '{' || !jsontext.Value(entry.Detail).IsValid() {
-		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed.")
+		return routed{}, awswire.Errorf("MalformedDetail", "Detail is malformed.")
 	}
 	if nestedDeeper(entry.Detail, maxDepth) {
-		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: it is nested more than %d levels deep.", maxDepth)
+		return routed{}, awswire.Errorf("MalformedDetail", "Detail is malformed: it is nested more than %d levels deep.", maxDepth)
 	}
 	name := s.busName(entry.EventBusName)
 	s.mu.RLock()
@@ -191,28 +209,33 @@ func (s *Service) route(entry Entry) ([]delivery, string, *awswire.Error) {
 		rules = b.enabled
 	}
 	s.mu.RUnlock()
-	id := uuid.NewString()
+	out := routed{id: uuid.NewString()}
 	if !ok {
 		// EventBridge accepts such an entry, and drops it.
 		s.config.Logger.Error("an event is dropped, as on AWS: its bus does not exist", "bus", name, "type", entry.Source+"/"+entry.DetailType)
-		return nil, id, nil
+		return out, nil
 	}
-	body, err := s.body(entry, id)
+	at := time.Now()
+	if entry.Time != nil {
+		at = fromEpoch(*entry.Time)
+	}
+	body, err := s.body(entry, out.id, at)
 	if err != nil {
-		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
+		return routed{}, awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
 	}
-	matched, err := rules.match(body)
+	matched, archives, err := rules.match(body)
 	if err != nil {
-		return nil, "", awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
+		return routed{}, awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
 	}
-	var out []delivery
 	text := string(body)
+	out.matched = len(matched) > 0
 	for _, r := range matched {
-		for _, t := range r.Targets {
-			out = append(out, delivery{Rule: r.Name, RuleARN: r.arn, Target: t, Body: text, TraceHeader: entry.TraceHeader})
-		}
+		out.deliveries = append(out.deliveries, r.deliveries(text, entry.TraceHeader)...)
 	}
-	return out, id, nil
+	for _, a := range archives {
+		out.archived = append(out.archived, archived{a.Name, out.id, at, text})
+	}
+	return out, nil
 }
 
 // nestedDeeper reports whether valid JSON has more levels than most.
@@ -231,11 +254,7 @@ func nestedDeeper(text string, most int) bool {
 	}
 }
 
-func (s *Service) body(entry Entry, id string) ([]byte, error) {
-	at := time.Now()
-	if entry.Time != nil {
-		at = time.UnixMilli(int64(*entry.Time * 1000))
-	}
+func (s *Service) body(entry Entry, id string, at time.Time) ([]byte, error) {
 	resources := entry.Resources
 	if resources == nil {
 		resources = []string{}

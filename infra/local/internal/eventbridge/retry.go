@@ -80,8 +80,8 @@ func (s *Service) awaitRetry(id string, due time.Time) {
 }
 
 // Resume begins to retry what waited when the service was closed, and what is
-// postponed from now on. Call it once, when the targets are there: a target that
-// does not exist refuses for good.
+// postponed from now on, goes on with the replays, and lets archives forget. Call
+// it once, when the targets are there: one that does not exist refuses for good.
 func (s *Service) Resume() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -96,6 +96,12 @@ func (s *Service) Resume() error {
 		}
 		s.awaitRetry(d.ID, d.Due)
 	}
+	for _, r := range s.replays {
+		if !r.ended() {
+			s.runReplay(*r)
+		}
+	}
+	s.expire()
 	return nil
 }
 

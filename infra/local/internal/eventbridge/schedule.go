@@ -229,11 +229,7 @@ func (s *Service) deliverSchedule(r *rule, at time.Time) error {
 	if err != nil {
 		return err
 	}
-	var deliveries []delivery
-	for _, t := range r.Targets {
-		deliveries = append(deliveries, delivery{Rule: r.Name, RuleARN: r.arn, Target: t, Body: string(body)})
-	}
-	_, err = s.deliver(deliveries)
+	_, err = s.deliver(r.deliveries(string(body), ""))
 	return err
 }
 
@@ -252,11 +248,14 @@ func (r *Rule) checkSchedule() (schedule, error) {
 	return parsed, nil
 }
 
-// Close stops the schedules and the retries. It returns when nothing of them is
-// being delivered.
+// Close stops the schedules, retries and replays. It returns when nothing of
+// them is being delivered.
 func (s *Service) Close() {
 	s.mu.Lock()
 	s.closed = true
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
 	for _, timer := range s.retries.timers {
 		timer.Stop()
 	}
