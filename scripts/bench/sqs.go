@@ -41,13 +41,13 @@ func queueing(ctx context.Context, b *bench) error {
 		return err
 	}
 	defer stop()
-	sides := []*queueSide{{client: sqs.NewFromConfig(ours)}, {client: sqs.NewFromConfig(peer)}}
-	compare := func(name string, prepare, work func(*queueSide) func(context.Context) error) error {
+	sides := []*queueSide{{client: sqs.NewFromConfig(ours)}, {client: sqs.NewFromConfig(peer), lossy: true}}
+	compare := func(name string, prepare func(*queueSide, context.Context) error, work func(*queueSide, context.Context) (int, error)) error {
 		var both []side
 		for _, s := range sides {
 			both = append(both, side{
-				prepare: prepare(s),
-				work:    func(ctx context.Context) (int, error) { return queueRound, work(s)(ctx) },
+				prepare: func(ctx context.Context) error { return prepare(s, ctx) },
+				work:    func(ctx context.Context) (int, error) { return work(s, ctx) },
 			})
 		}
 		rates, err := b.scale.finer(5).rates(ctx, both...)
@@ -57,25 +57,16 @@ func queueing(ctx context.Context, b *bench) error {
 		b.report.add(result{Name: name, Value: rates[0], Unit: "1/s", Goal: "ratio ≥ 1"}.against("goaws, in memory", rates[1]))
 		return nil
 	}
-	anew := func(s *queueSide) func(context.Context) error { return s.anew }
-	send := func(s *queueSide) func(context.Context) error { return s.send }
-	if err := compare("sqs_send", anew, send); err != nil {
+	if err := compare("sqs_send", (*queueSide).anew, (*queueSide).send); err != nil {
 		return err
 	}
-	filled := func(s *queueSide) func(context.Context) error {
-		return func(ctx context.Context) error {
-			if err := s.anew(ctx); err != nil {
-				return err
-			}
-			return s.send(ctx)
-		}
-	}
-	return compare("sqs_receive_delete", filled, func(s *queueSide) func(context.Context) error { return s.receiveAndDelete })
+	return compare("sqs_receive_delete", (*queueSide).filled, (*queueSide).receiveAndDelete)
 }
 
 // queueSide is one of the two, and the queue of its round.
 type queueSide struct {
 	client *sqs.Client
+	lossy  bool // may miss messages
 	queues int
 	url    *string
 }
@@ -98,7 +89,16 @@ func (s *queueSide) anew(ctx context.Context) error {
 // messageBody is as long as that of a usual event from a bus.
 var messageBody = strings.Repeat("0123456789", 60)
 
-func (s *queueSide) send(ctx context.Context) error {
+// filled is anew, with messages.
+func (s *queueSide) filled(ctx context.Context) error {
+	if err := s.anew(ctx); err != nil {
+		return err
+	}
+	_, err := s.send(ctx)
+	return err
+}
+
+func (s *queueSide) send(ctx context.Context) (int, error) {
 	entries := make([]types.SendMessageBatchRequestEntry, queueBatch)
 	for i := range entries {
 		entries[i] = types.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: &messageBody}
@@ -121,10 +121,10 @@ func (s *queueSide) send(ctx context.Context) error {
 			return nil
 		})
 	}
-	return group.Wait()
+	return queueRound, group.Wait()
 }
 
-func (s *queueSide) receiveAndDelete(ctx context.Context) error {
+func (s *queueSide) receiveAndDelete(ctx context.Context) (int, error) {
 	var deleted atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for range queueClients {
@@ -151,12 +151,14 @@ func (s *queueSide) receiveAndDelete(ctx context.Context) error {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return err
+		return 0, err
 	}
-	if n := deleted.Load(); n != queueRound {
-		return fmt.Errorf("%d of %d messages were received and deleted", n, queueRound)
+	n := int(deleted.Load())
+	// goaws sometimes misses a batch: seldom enough not to matter here.
+	if n != queueRound && !s.lossy {
+		return 0, fmt.Errorf("%d of %d messages were received and deleted", n, queueRound)
 	}
-	return nil
+	return n, nil
 }
 
 // goaws starts the peer, see the command of that name. The returned function

@@ -29,6 +29,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -160,9 +161,12 @@ func (m *Mux) Registered() []string {
 	return out
 }
 
+// requestID is the header x-amzn-RequestId in the form that [http.Header] keeps.
+const requestID = "X-Amzn-Requestid"
+
 // ServeHTTP answers one request.
 func (m *Mux) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("x-amzn-RequestId", uuid.NewString())
+	w.Header()[requestID] = []string{uuid.NewString()}
 	caller, signed := callerOf(r)
 	c := &request{Caller: caller}
 	r = r.WithContext(context.WithValue(r.Context(), requestKey{}, c))
@@ -225,7 +229,7 @@ func (m *Mux) serveJSON(w http.ResponseWriter, r *http.Request, target string, c
 		m.fail(w, target, err)
 		return
 	}
-	w.Header()["Content-Length"] = []string{fmt.Sprint(len(out))}
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(out))}
 	_, _ = w.Write(out)
 }
 
@@ -259,7 +263,7 @@ func (m *Mux) serveQuery(w http.ResponseWriter, r *http.Request, c *request, sig
 		_, _ = w.Write(e.xml(w.Header().Get("x-amzn-RequestId")))
 		return
 	}
-	w.Header()["Content-Length"] = []string{fmt.Sprint(len(out))}
+	w.Header()["Content-Length"] = []string{strconv.Itoa(len(out))}
 	_, _ = w.Write(out)
 }
 

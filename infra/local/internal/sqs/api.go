@@ -426,7 +426,7 @@ func (s *Service) sendAll(ctx context.Context, q *queue, messages []outgoing) ([
 			continue
 		}
 		admitted = append(admitted, one)
-		results[i].sent = &sentMessage{m.ID, bodyMD5(m.Body), attributesMD5(m.Attributes), attributesMD5(o.MessageSystemAttributes)}
+		results[i].sent = &sentMessage{m.ID, m.BodyMD5(), attributesMD5(m.Attributes), attributesMD5(o.MessageSystemAttributes)}
 	}
 	if err := batch.Commit(); err != nil {
 		return nil, err
@@ -461,17 +461,15 @@ func checkBatch(ids []string) error {
 		return &awswire.Error{Code: "TooManyEntriesInBatchRequest", QueryCode: "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
 			Message: fmt.Sprintf("Maximum number of entries per request are 10. You have sent %d", len(ids))}
 	}
-	seen := map[string]bool{}
-	for _, id := range ids {
-		if !validName.MatchString(id) {
+	for i, id := range ids {
+		if !validName(id) {
 			return &awswire.Error{Code: "InvalidBatchEntryId", QueryCode: "AWS.SimpleQueueService.InvalidBatchEntryId",
 				Message: fmt.Sprintf("batch entry id %q: alphanumeric characters, hyphens and underscores, at most 80", id)}
 		}
-		if seen[id] {
+		if slices.Contains(ids[:i], id) {
 			return &awswire.Error{Code: "BatchEntryIdsNotDistinct", QueryCode: "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
 				Message: fmt.Sprintf("Id %s repeated", id)}
 		}
-		seen[id] = true
 	}
 	return nil
 }
@@ -588,7 +586,8 @@ func (s *Service) receiveMessage(ctx context.Context, in *struct {
 		}
 		p.set(*p.given)
 	}
-	for _, name := range slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames) {
+	systemNames := slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames)
+	for _, name := range systemNames {
 		if !slices.Contains(systemAttributes, name) {
 			return nil, awswire.Errorf("InvalidAttributeName", "Unknown Attribute %s (want one of %s)", name, strings.Join(systemAttributes, ", "))
 		}
@@ -600,7 +599,9 @@ func (s *Service) receiveMessage(ctx context.Context, in *struct {
 	out := &receiveOutput{}
 	for _, r := range got {
 		m := receivedMessage{MessageId: r.ID, ReceiptHandle: r.ReceiptHandle, MD5OfBody: r.BodyMD5(), Body: r.Body}
-		m.Attributes = selected(r.SystemAttributes(), slices.Concat(in.AttributeNames, in.MessageSystemAttributeNames))
+		if len(systemNames) > 0 {
+			m.Attributes = selected(r.SystemAttributes(), systemNames)
+		}
 		m.MessageAttributes = selected(r.Attributes, in.MessageAttributeNames)
 		m.MD5OfMessageAttributes = attributesMD5(m.MessageAttributes)
 		out.Messages = append(out.Messages, m)
@@ -616,6 +617,9 @@ var systemAttributes = []string{"All", "SenderId", "SentTimestamp", "Approximate
 // selected returns the attributes that names ask for: by name, by "prefix.*",
 // or "All" (".*").
 func selected[V any](attributes map[string]V, names []string) map[string]V {
+	if len(attributes) == 0 || len(names) == 0 {
+		return nil
+	}
 	out := map[string]V{}
 	for name, v := range attributes {
 		if slices.ContainsFunc(names, func(n string) bool {

@@ -468,7 +468,7 @@ func TestOlderClientsSpeakTheQueryProtocol(t *testing.T) {
 	has(call("Action=ListQueueTags&"+queue), "<Tag><Key>owner</Key><Value>me</Value></Tag>")
 	has(call("Action=UntagQueue&"+queue+"&TagKey.1=owner"), "<UntagQueueResult></UntagQueueResult>")
 	has(call("Action=SendMessage&"+queue+"&MessageBody=a+%3Cb%3E&DelaySeconds=0&MessageAttribute.1.Name=Why&MessageAttribute.1.Value.StringValue=so&MessageAttribute.1.Value.DataType=String"),
-		"<MD5OfMessageBody>"+bodyMD5("a <b>")+"</MD5OfMessageBody>", "<MD5OfMessageAttributes>")
+		"<MD5OfMessageBody>"+(&Message{Body: "a <b>"}).BodyMD5()+"</MD5OfMessageBody>", "<MD5OfMessageAttributes>")
 	has(call("Action=ReceiveMessage&"+queue+"&AttributeName.1=All&MessageAttributeName.1=All&MaxNumberOfMessages=10"),
 		"<ReceiveMessageResult><Message>", "<Body>a &lt;b&gt;</Body>", "<Attribute><Name>ApproximateReceiveCount</Name><Value>1</Value></Attribute>",
 		"<MessageAttribute><Name>Why</Name><Value><DataType>String</DataType><StringValue>so</StringValue></Value></MessageAttribute>")

@@ -34,6 +34,8 @@ type Message struct {
 	// queues"); here messages come in the order of their sending regardless.
 	GroupID     string
 	TraceHeader string // the system attribute AWSTraceHeader
+
+	digest *[md5.Size]byte // the body's MD5; nil until it is asked for
 }
 
 // MessageAttribute is one of a message's own attributes. DataType is String,
@@ -57,10 +59,11 @@ func (m *Message) size() int {
 	return n
 }
 
-// encode writes a message for the store: a version byte, then the fixed
-// fields, each text behind its length. The body is last and long, so a
-// hand-written form costs a copy and no more.
-func (m *Message) encode() ([]byte, error) {
+// encode writes a message for the store, with the state that it has at first:
+// when it becomes visible. A version byte, the fixed fields, then each text
+// behind its length. The body is last and long, so a hand-written form costs a
+// copy and no more.
+func (m *Message) encode(visibleAt time.Time) ([]byte, error) {
 	var attributes []byte
 	if len(m.Attributes) > 0 {
 		var err error
@@ -68,10 +71,12 @@ func (m *Message) encode() ([]byte, error) {
 			return nil, err
 		}
 	}
-	out := make([]byte, 0, 32+len(m.ID)+len(m.SenderID)+len(m.DeadLetterSource)+len(attributes)+len(m.Body))
+	out := make([]byte, 0, 64+len(m.ID)+len(m.SenderID)+len(m.DeadLetterSource)+len(m.GroupID)+len(m.TraceHeader)+len(attributes)+len(m.Body))
 	out = append(out, messageVersion)
 	out = binary.AppendVarint(out, m.SentAt.UnixMilli())
-	for _, s := range []string{m.ID, m.SenderID, m.DeadLetterSource, m.GroupID, m.TraceHeader, string(attributes), m.Body} {
+	out = binary.AppendVarint(out, visibleAt.UnixMilli())
+	out = append(out, m.md5()[:]...)
+	for _, s := range [...]string{m.ID, m.SenderID, m.DeadLetterSource, m.GroupID, m.TraceHeader, string(attributes), m.Body} {
 		out = binary.AppendUvarint(out, uint64(len(s)))
 		out = append(out, s...)
 	}
@@ -79,37 +84,75 @@ func (m *Message) encode() ([]byte, error) {
 }
 
 // messageVersion is the first byte of a stored message. Version 1 had neither
-// GroupID nor TraceHeader.
-const messageVersion = 2
+// GroupID nor TraceHeader, and version 2 neither the state at first nor the MD5:
+// there every message had a record of its state.
+const messageVersion = 3
 
 var errDamaged = errors.New("sqs: a message in the store is damaged")
 
-func decodeMessage(data []byte) (*Message, error) {
+// head is what stands before a stored message's texts.
+type head struct {
+	version           byte
+	sentAt, visibleAt time.Time
+	digest            *[md5.Size]byte // of the body
+	texts             []byte
+}
+
+func decodeHead(data []byte) (h head, err error) {
 	if len(data) == 0 || data[0] < 1 || data[0] > messageVersion {
-		return nil, errDamaged
+		return head{}, errDamaged
 	}
-	version := data[0]
-	data = data[1:]
-	sent, n := binary.Varint(data)
-	if n <= 0 {
-		return nil, errDamaged
+	h.version, data = data[0], data[1:]
+	at := func() time.Time {
+		millis, n := binary.Varint(data)
+		if n <= 0 {
+			err, n = errDamaged, 0
+		}
+		data = data[n:]
+		return time.UnixMilli(millis)
 	}
-	data = data[n:]
-	m := &Message{}
+	h.sentAt = at()
+	h.visibleAt = h.sentAt
+	if h.version >= 3 {
+		h.visibleAt = at()
+		if err != nil || len(data) < md5.Size {
+			return head{}, errDamaged
+		}
+		digest := [md5.Size]byte(data)
+		h.digest, data = &digest, data[md5.Size:]
+	}
+	h.texts = data
+	return h, err
+}
+
+// decodeFirstState reads of a stored message the state that it had at first.
+func decodeFirstState(data []byte) (*entry, error) {
+	h, err := decodeHead(data)
+	if err != nil {
+		return nil, err
+	}
+	return &entry{visibleAt: h.visibleAt, sentAt: h.sentAt, enteredAt: h.sentAt}, nil
+}
+
+func decodeMessage(data []byte) (*Message, error) {
+	h, err := decodeHead(data)
+	if err != nil {
+		return nil, err
+	}
+	m := &Message{SentAt: h.sentAt, digest: h.digest}
 	var attributes string
 	fields := []*string{&m.ID, &m.SenderID, &m.DeadLetterSource, &m.GroupID, &m.TraceHeader, &attributes, &m.Body}
-	if version == 1 {
+	if h.version == 1 {
 		fields = []*string{&m.ID, &m.SenderID, &m.DeadLetterSource, &attributes, &m.Body}
 	}
 	for _, field := range fields {
-		length, n := binary.Uvarint(data)
-		if n <= 0 || uint64(len(data)-n) < length {
+		length, n := binary.Uvarint(h.texts)
+		if n <= 0 || uint64(len(h.texts)-n) < length {
 			return nil, errDamaged
 		}
-		*field = string(data[n : n+int(length)])
-		data = data[n+int(length):]
+		*field = string(h.texts[n : n+int(length)])
+		h.texts = h.texts[n+int(length):]
 	}
-	m.SentAt = time.UnixMilli(sent)
 	if attributes != "" {
 		if err := json.Unmarshal([]byte(attributes), &m.Attributes); err != nil {
 			return nil, fmt.Errorf("%w: %w", errDamaged, err)
@@ -118,9 +161,17 @@ func decodeMessage(data []byte) (*Message, error) {
 	return m, nil
 }
 
-// bodyMD5 is the MD5 of a message's body, as SQS reports it.
-func bodyMD5(body string) string {
-	sum := md5.Sum([]byte(body))
+func (m *Message) md5() *[md5.Size]byte {
+	if m.digest == nil {
+		sum := md5.Sum([]byte(m.Body))
+		m.digest = &sum
+	}
+	return m.digest
+}
+
+// BodyMD5 is the MD5 of the body, as SQS reports it.
+func (m *Message) BodyMD5() string {
+	sum := m.md5()
 	return hex.EncodeToString(sum[:])
 }
 
@@ -160,9 +211,6 @@ type Received struct {
 	FirstReceived time.Time
 }
 
-// BodyMD5 is the MD5 of the body, as SQS reports it.
-func (r Received) BodyMD5() string { return bodyMD5(r.Body) }
-
 // SystemAttributes are the message's system attributes, as ReceiveMessage
 // gives them.
 func (r Received) SystemAttributes() map[string]string {
@@ -191,16 +239,22 @@ type receipt struct {
 }
 
 func (r receipt) handle() string {
-	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "penstock %s %d %d", r.queue, r.seq, r.receives))
+	text := make([]byte, 0, 64+len(r.queue))
+	text = append(append(append(text, receiptPrefix...), r.queue...), ' ')
+	text = strconv.AppendUint(text, r.seq, 10)
+	text = strconv.AppendInt(append(text, ' '), int64(r.receives), 10)
+	return base64.RawURLEncoding.EncodeToString(text)
 }
+
+const receiptPrefix = "penstock "
 
 // parseReceipt reads a handle that the queue gave out.
 func (q *queue) parseReceipt(handle string) (receipt, error) {
 	text, err := base64.RawURLEncoding.DecodeString(handle)
-	parts := strings.Split(string(text), " ")
-	if err == nil && len(parts) == 4 && parts[0] == "penstock" && parts[1] == q.name {
-		seq, err1 := strconv.ParseUint(parts[2], 10, 64)
-		receives, err2 := strconv.Atoi(parts[3])
+	if numbers, ours := strings.CutPrefix(string(text), receiptPrefix+q.name+" "); err == nil && ours {
+		first, second, _ := strings.Cut(numbers, " ")
+		seq, err1 := strconv.ParseUint(first, 10, 64)
+		receives, err2 := strconv.Atoi(second)
 		if err1 == nil && err2 == nil {
 			return receipt{q.name, seq, receives}, nil
 		}

@@ -388,10 +388,11 @@ func (q *queue) pick(most int, before uint64) (*picked, error) {
 		case seq >= before || now.Sub(m.sentAt) > q.settings.retention:
 			stay = append(stay, seq)
 		default:
-			message, err := q.read(seq)
+			message, err := q.read(seq, m)
 			if err != nil {
 				return p, err
 			}
+			q.release(m)
 			delete(q.messages, seq)
 			if message != nil {
 				p.seqs, p.entries, p.messages = append(p.seqs, seq), append(p.entries, m), append(p.messages, message)

@@ -72,7 +72,7 @@ var validAccount = regexp.MustCompile(`^\d{12}$`)
 // AddPermission adds a statement to a queue's policy, which allows accounts to
 // do actions (like SendMessage, or * for all) with the queue.
 func (s *Service) AddPermission(name, label string, accounts, actions []string) error {
-	if !validName.MatchString(label) {
+	if !validName(label) {
 		return awswire.Errorf("InvalidParameterValue", "Value %q for parameter Label is invalid. Reason: Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length", label)
 	}
 	if len(accounts) == 0 {

@@ -6,7 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,13 +26,16 @@ const maxInFlight = 120_000
 const maxVisibility = 12 * time.Hour
 
 // queue is one queue. What it keeps in memory for a message is small; bodies
-// stay in the store.
+// stay in the store, but for those that were sent of late (see keep).
 type queue struct {
 	service *Service
 	name    string
+	arn     string
 	nextSeq atomic.Uint64
-	figures figures
-	used    atomic.Int64 // when, in seconds since 1970
+	// The beginnings of the keys of its messages and their states.
+	messageKeys, stateKeys store.Key
+	figures                figures
+	used                   atomic.Int64 // when, in seconds since 1970
 
 	mu       sync.Mutex
 	saved    savedQueue
@@ -41,7 +46,7 @@ type queue struct {
 	inFlight int
 	delayed  int
 	cleared  int           // how often the queue was cleared
-	arrived  chan struct{} // closed and replaced when a message becomes visible by an act of somebody
+	arrived  chan struct{} // closed when a message becomes visible by an act of somebody; nil if nobody waits for that
 }
 
 // entry is a message as the queue sees it.
@@ -56,6 +61,7 @@ type entry struct {
 	enteredAt      time.Time
 	receivesBefore int
 	state          state
+	message        *Message // nil: it is in the store only
 }
 
 type state uint8
@@ -67,8 +73,9 @@ const (
 )
 
 func newQueue(s *Service, saved savedQueue, settings settings) *queue {
-	q := &queue{service: s, name: saved.Name, saved: saved, settings: settings,
-		messages: map[uint64]*entry{}, arrived: make(chan struct{}), figures: newFigures(s.config.Metrics, saved.Name)}
+	q := &queue{service: s, name: saved.Name, arn: s.ARN(saved.Name), saved: saved, settings: settings,
+		messageKeys: store.NewKey("sqs.message").String(saved.Name), stateKeys: store.NewKey("sqs.state").String(saved.Name),
+		messages: map[uint64]*entry{}, figures: newFigures(s.config.Metrics, saved.Name)}
 	q.touch(time.Now())
 	// Numbers begin behind those of any queue of this name before, so that a
 	// receipt handle never comes to stand for another message.
@@ -101,20 +108,27 @@ func (q *queue) counts() counts {
 	return counts{len(q.messages) - q.inFlight - q.delayed, q.inFlight, q.delayed}
 }
 
-// A message has two records: the message itself, written once, and its state,
-// written at every receive and change of visibility.
-func (q *queue) messageKey(seq uint64) store.Key {
-	return store.NewKey("sqs.message").String(q.name).Uint(seq)
-}
+// A message has a record of its own, which is written once and says what its
+// state is at first. From its first receive on its state has a record too, which
+// is written at every receive and change of visibility.
+func (q *queue) messageKey(seq uint64) store.Key { return q.messageKeys.Uint(seq) }
 
-func (q *queue) stateKey(seq uint64) store.Key {
-	return store.NewKey("sqs.state").String(q.name).Uint(seq)
-}
+func (q *queue) stateKey(seq uint64) store.Key { return q.stateKeys.Uint(seq) }
 
 // load reads the queue's messages back from the store.
 func (q *queue) load() error {
-	now := time.Now()
-	for e, err := range q.service.store.Scan(store.Prefix(store.NewKey("sqs.state").String(q.name))) {
+	for e, err := range q.service.store.Scan(store.Prefix(q.messageKeys)) {
+		if err != nil {
+			return err
+		}
+		m, err := decodeFirstState(e.Value)
+		if err != nil {
+			return err
+		}
+		q.messages[e.Key.LastUint()] = m
+	}
+	stale := q.service.store.NewBatch() // states that an older version left of messages that are gone
+	for e, err := range q.service.store.Scan(store.Prefix(q.stateKeys)) {
 		if err != nil {
 			return err
 		}
@@ -122,10 +136,19 @@ func (q *queue) load() error {
 		if err != nil {
 			return err
 		}
-		seq := e.Key.LastUint()
+		if seq := e.Key.LastUint(); q.messages[seq] != nil {
+			q.messages[seq] = m
+		} else {
+			stale.Delete(e.Key)
+		}
+	}
+	if err := stale.Commit(); err != nil {
+		return err
+	}
+	now := time.Now()
+	for _, seq := range slices.Sorted(maps.Keys(q.messages)) {
 		q.nextSeq.Store(max(q.nextSeq.Load(), seq+1))
-		q.messages[seq] = m
-		q.place(seq, m, now)
+		q.place(seq, q.messages[seq], now)
 	}
 	return nil
 }
@@ -141,8 +164,27 @@ func (q *queue) place(seq uint64, m *entry, now time.Time) {
 	if m.receives > 0 {
 		m.state = inFlight
 	}
+	q.hide(seq, m)
+}
+
+// hide counts a message that is not visible, and notes when it will be. The
+// caller holds mu.
+func (q *queue) hide(seq uint64, m *entry) {
 	q.count(m.state, 1)
+	// Messages that were deleted have left their wakes behind: not for long.
+	if len(q.hidden) > 2*(q.inFlight+q.delayed)+1000 {
+		q.hidden = slices.DeleteFunc(q.hidden, func(w wake) bool { return !q.wakes(w) })
+		heap.Init(&q.hidden)
+	}
 	heap.Push(&q.hidden, wake{m.visibleAt, seq})
+}
+
+// wakes reports whether a wake is for a message that is hidden until then, and
+// not one that was deleted, or whose visibility was changed since. The caller
+// holds mu.
+func (q *queue) wakes(w wake) bool {
+	m, ok := q.messages[w.seq]
+	return ok && m.state != visible && m.visibleAt.Equal(w.at)
 }
 
 func (q *queue) count(s state, by int) {
@@ -158,12 +200,10 @@ func (q *queue) count(s state, by int) {
 func (q *queue) reveal(now time.Time) {
 	for len(q.hidden) > 0 && !q.hidden[0].at.After(now) {
 		w := heap.Pop(&q.hidden).(wake)
-		m, ok := q.messages[w.seq]
-		// A message that was deleted, or whose visibility was changed since,
-		// has left its old wake behind.
-		if !ok || m.state == visible || !m.visibleAt.Equal(w.at) {
+		if !q.wakes(w) {
 			continue
 		}
+		m := q.messages[w.seq]
 		q.count(m.state, -1)
 		m.state = visible
 		q.ready = append(q.ready, w.seq)
@@ -172,8 +212,10 @@ func (q *queue) reveal(now time.Time) {
 
 // wakeReceivers tells waiting receivers to look again. The caller holds mu.
 func (q *queue) wakeReceivers() {
-	close(q.arrived)
-	q.arrived = make(chan struct{})
+	if q.arrived != nil {
+		close(q.arrived)
+		q.arrived = nil
+	}
 }
 
 // wake is wakeReceivers for a caller that does not hold mu.
@@ -195,25 +237,64 @@ type sending struct {
 // prepare adds a message to a batch. It is in the queue once the batch is
 // durable and admit was called.
 func (q *queue) prepare(b *store.Batch, m *Message, delay time.Duration) (sending, error) {
-	data, err := m.encode()
+	at := time.Now().Add(delay)
+	data, err := m.encode(at)
 	if err != nil {
 		return sending{}, err
 	}
 	seq := q.nextSeq.Add(1) - 1
-	s := sending{q, seq, &entry{sentAt: m.SentAt, enteredAt: m.SentAt, visibleAt: time.Now().Add(delay)}, m.size()}
 	b.Set(q.messageKey(seq), data)
-	b.Set(q.stateKey(seq), s.state.encode())
-	return s, nil
+	return sending{q, seq, &entry{sentAt: m.SentAt, enteredAt: m.SentAt, visibleAt: at, message: m}, m.size()}, nil
 }
 
 // admit puts prepared messages into their queues.
 func admit(sent []sending) {
-	for _, s := range sent {
-		s.queue.mu.Lock()
-		s.queue.messages[s.seq] = s.state
-		s.queue.place(s.seq, s.state, time.Now())
-		s.queue.wakeReceivers()
-		s.queue.mu.Unlock()
+	now := time.Now()
+	for len(sent) > 0 {
+		q := sent[0].queue
+		q.mu.Lock()
+		for len(sent) > 0 && sent[0].queue == q {
+			s := sent[0]
+			sent = sent[1:]
+			q.keep(s)
+			q.messages[s.seq] = s.state
+			q.place(s.seq, s.state, now)
+		}
+		q.wakeReceivers()
+		q.mu.Unlock()
+	}
+}
+
+// maxKept bounds the messages that a service keeps in memory, in bytes. Most are
+// received soon after they were sent, and need not be read back then.
+const maxKept = 16 << 20
+
+// keep lets a message that is new to the queue stay in memory until it is
+// received first, if there is room. The caller holds mu.
+func (q *queue) keep(s sending) {
+	if q.service.kept.Add(int64(s.bytes)) > maxKept {
+		q.service.kept.Add(-int64(s.bytes))
+		s.state.message = nil
+	}
+}
+
+// release gives up the memory of a message that was kept. The caller holds mu.
+func (q *queue) release(m *entry) {
+	if m.message != nil {
+		q.service.kept.Add(-int64(m.message.size()))
+		m.message = nil
+	}
+}
+
+// drop takes a message out of the queue, and its records out of the store with a
+// batch. The caller holds mu.
+func (q *queue) drop(b *store.Batch, seq uint64, m *entry) {
+	q.release(m)
+	q.count(m.state, -1)
+	delete(q.messages, seq)
+	b.Delete(q.messageKey(seq))
+	if m.receives > 0 { // else it has no record of its state
+		b.Delete(q.stateKey(seq))
 	}
 }
 
@@ -228,8 +309,12 @@ type receiveLimits struct {
 // there is then, hidden from others for the visibility timeout. It returns
 // nothing and no error when the wait ends without a message.
 func (q *queue) receive(ctx context.Context, limits receiveLimits, visibility, wait time.Duration) ([]Received, error) {
-	deadline := time.NewTimer(wait)
-	defer deadline.Stop()
+	var deadline <-chan time.Time
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		deadline = timer.C
+	}
 	for {
 		out, arrived, next, err := q.take(limits, visibility)
 		if errors.Is(err, errTooManyInFlight) && wait > 0 {
@@ -251,7 +336,7 @@ func (q *queue) receive(ctx context.Context, limits receiveLimits, visibility, w
 		select {
 		case <-arrived:
 		case <-becomesVisible:
-		case <-deadline.C:
+		case <-deadline:
 			q.figures.emptyReceives.Add(1)
 			return nil, nil
 		case <-ctx.Done():
@@ -270,6 +355,9 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 	q.touch(now)
 	q.mu.Lock()
 	q.reveal(now)
+	if q.arrived == nil {
+		q.arrived = make(chan struct{})
+	}
 	arrived = q.arrived
 	if len(q.hidden) > 0 {
 		next = q.hidden[0].at
@@ -301,7 +389,7 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 		if len(out) == limits.messages || q.inFlight >= maxInFlight {
 			break
 		}
-		message, readErr := q.read(seq)
+		message, readErr := q.read(seq, m)
 		if readErr != nil {
 			q.ready = q.ready[used:]
 			q.mu.Unlock()
@@ -314,7 +402,7 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 			continue
 		}
 		if dlq.queue != nil && m.receives >= dlq.maxReceives {
-			message.DeadLetterSource = q.service.ARN(q.name)
+			message.DeadLetterSource = q.arn
 			s, prepareErr := dlq.queue.prepare(batch, message, 0)
 			if prepareErr != nil {
 				q.mu.Unlock()
@@ -324,9 +412,7 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 			s.state.receives, s.state.firstReceived = m.receives, m.firstReceived
 			s.state.enteredAt, s.state.receivesBefore = now, m.receives
 			batch.Set(dlq.queue.stateKey(s.seq), s.state.encode())
-			batch.Delete(q.messageKey(seq))
-			batch.Delete(q.stateKey(seq))
-			delete(q.messages, seq)
+			q.drop(batch, seq, m)
 			dead = append(dead, s)
 			used++
 			continue
@@ -336,6 +422,7 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 		}
 		bytes += len(message.Body)
 		used++
+		q.release(m)
 		m.receives++
 		if m.firstReceived.IsZero() {
 			m.firstReceived = now
@@ -343,8 +430,7 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 		m.lastReceived = now
 		m.visibleAt = now.Add(visibility)
 		m.state = inFlight
-		q.inFlight++
-		heap.Push(&q.hidden, wake{m.visibleAt, seq})
+		q.hide(seq, m)
 		batch.Set(q.stateKey(seq), m.encode())
 		out = append(out, Received{message, receipt{q.name, seq, m.receives}.handle(), m.receives, m.firstReceived})
 	}
@@ -362,9 +448,13 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 var errTooManyInFlight = &awswire.Error{Code: "OverLimit", Status: http.StatusForbidden,
 	Message: fmt.Sprintf("the queue has %d messages in flight, the most that SQS allows: delete some", maxInFlight)}
 
-// read returns a message from the store; nil if the queue was cleared while the
-// message was on its way into it.
-func (q *queue) read(seq uint64) (*Message, error) {
+// read returns a message; nil if the queue was cleared while the message was on
+// its way into it. The caller holds mu, and owns the message once it has called
+// release.
+func (q *queue) read(seq uint64, m *entry) (*Message, error) {
+	if m.message != nil {
+		return m.message, nil
+	}
 	data, found, err := q.service.store.Get(q.messageKey(seq))
 	if err != nil || !found {
 		return nil, err
@@ -417,10 +507,7 @@ func (q *queue) remove(handles []string) ([]error, error) {
 		if !ok || m.receives != r.receives {
 			continue
 		}
-		q.count(m.state, -1)
-		delete(q.messages, r.seq)
-		batch.Delete(q.messageKey(r.seq))
-		batch.Delete(q.stateKey(r.seq))
+		q.drop(batch, r.seq, m)
 	}
 	q.mu.Unlock()
 	if err := batch.Commit(); err != nil {
@@ -472,10 +559,7 @@ func (q *queue) expire() error {
 	q.mu.Lock()
 	for seq, m := range q.messages {
 		if now.Sub(m.sentAt) > q.settings.retention {
-			q.count(m.state, -1)
-			delete(q.messages, seq)
-			batch.Delete(q.messageKey(seq))
-			batch.Delete(q.stateKey(seq))
+			q.drop(batch, seq, m)
 		}
 	}
 	q.mu.Unlock()
@@ -490,8 +574,11 @@ func (q *queue) expire() error {
 func (q *queue) clear(b *store.Batch) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for _, key := range []store.Key{store.NewKey("sqs.message").String(q.name), store.NewKey("sqs.state").String(q.name)} {
+	for _, key := range []store.Key{q.messageKeys, q.stateKeys} {
 		b.DeleteRange(key, key.After())
+	}
+	for _, m := range q.messages {
+		q.release(m)
 	}
 	clear(q.messages)
 	q.cleared++

@@ -19,10 +19,10 @@ import (
 	"log/slog"
 	"maps"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -51,6 +51,7 @@ type Service struct {
 	stop   chan struct{}
 
 	background sync.WaitGroup
+	kept       atomic.Int64 // how many bytes of messages are in memory, see maxKept
 
 	mu      sync.RWMutex
 	queues  map[string]*queue
@@ -129,7 +130,17 @@ type savedQueue struct {
 
 func configKey() store.Key { return store.NewKey("sqs.queue") }
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+// validName reports whether a text may name a queue, or an entry of a batch: 1 to
+// 80 letters, digits, hyphens and underscores.
+func validName(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 80
+}
 
 // deletedFor is how long the name of a deleted queue is not free ("CreateQueue",
 // Amazon SQS API reference).
@@ -154,7 +165,7 @@ func (s *Service) put(name string, attributes Attributes, tags map[string]string
 	if strings.HasSuffix(name, ".fifo") || attributes["FifoQueue"] != "" {
 		return awswire.Errorf("InvalidAttributeValue", "queue %q: FIFO queues are not supported by the local environment", name)
 	}
-	if !validName.MatchString(name) {
+	if !validName(name) {
 		return awswire.Errorf("InvalidParameterValue", "queue name %q: can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length", name)
 	}
 	full := defaults()
