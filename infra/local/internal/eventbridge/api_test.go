@@ -130,7 +130,7 @@ func TestWhatEventBridgeWouldRefuseOrOneMachineDoesNotDoIsRefused(t *testing.T) 
 	_, token := c.ListRules(ctx, &awseb.ListRulesInput{EventBusName: bus, NextToken: aws.String("made up")})
 	_, event := c.TestEventPattern(ctx, &awseb.TestEventPatternInput{EventPattern: aws.String(`{"source":["s"]}`), Event: aws.String(`{"source":"s"}`)})
 	_, tags := c.ListTagsForResource(ctx, &awseb.ListTagsForResourceInput{ResourceARN: aws.String("arn:aws:events:us-east-1:000000000000:rule/shop/none")})
-	_, archive := c.CreateArchive(ctx, &awseb.CreateArchiveInput{ArchiveName: aws.String("a"), EventSourceArn: aws.String("x")})
+	_, endpoint := c.DescribeEndpoint(ctx, &awseb.DescribeEndpointInput{Name: aws.String("a")})
 	_, policy := c.CreateEventBus(ctx, &awseb.CreateEventBusInput{Name: aws.String("x"), KmsKeyIdentifier: aws.String("k")})
 	for _, test := range []struct {
 		err        error
@@ -140,9 +140,12 @@ func TestWhatEventBridgeWouldRefuseOrOneMachineDoesNotDoIsRefused(t *testing.T) 
 		{token, "ValidationException", `NextToken "made up" is not valid`},
 		{event, "ValidationException", `it has no field "id"`},
 		{tags, "ResourceNotFoundException", "Rule none does not exist"},
-		{archive, "UnknownOperationException", "CreateArchive is not supported"},
+		{endpoint, "UnknownOperationException", "DescribeEndpoint is not supported"},
 		{policy, "ValidationException", "parameter KmsKeyIdentifier is not supported"},
 		{put(types.Target{Id: aws.String("1"), Arn: aws.String(arn + "q"), Input: aws.String("{}")}), "ValidationException", "parameter Targets[0].Input is not supported"},
+		{put(types.Target{Id: aws.String("1"), Arn: aws.String(arn + "q"), InputPath: aws.String("$.detail")}), "ValidationException", "parameter Targets[0].InputPath is not supported"},
+		{put(types.Target{Id: aws.String("1"), Arn: aws.String(arn + "q"), InputTransformer: &types.InputTransformer{InputTemplate: aws.String("<a>")}}), "ValidationException", "parameter Targets[0].InputTransformer is not supported"},
+		{put(types.Target{Id: aws.String("1"), Arn: aws.String(arn + "q"), SqsParameters: &types.SqsParameters{MessageGroupId: aws.String("g")}}), "ValidationException", "parameter Targets[0].SqsParameters is not supported"},
 		{put(types.Target{Id: aws.String("1"), Arn: aws.String("arn:aws:lambda:us-east-1:000000000000:function:f")}), "ValidationException", "only SQS queues"},
 		{put(types.Target{Id: aws.String("1"), Arn: aws.String(arn + "q"), RetryPolicy: &types.RetryPolicy{MaximumEventAgeInSeconds: aws.Int32(59)}}), "ValidationException", "want 60 to 86400 (got 59)"},
 		{put(types.Target{Id: aws.String("a b"), Arn: aws.String(arn + "q")}), "ValidationException", `target id "a b"`},
