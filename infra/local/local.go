@@ -266,7 +266,7 @@ func (e *Environment) open() (err error) {
 		return err
 	}
 	e.cloudwatch, err = cloudwatch.New(e.store, cloudwatch.Config{
-		Account: c.Account, Region: c.Region, Metrics: &e.metrics, Functions: alarmFunctions{e.lambda}, Logger: c.Logger,
+		Account: c.Account, Region: c.Region, Metrics: &e.metrics, Functions: alarmFunctions{e.lambda}, Events: alarmEvents{e.events}, Logger: c.Logger,
 	})
 	return err
 }

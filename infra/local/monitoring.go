@@ -6,6 +6,7 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudwatch"
+	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
 )
 
@@ -15,6 +16,14 @@ type alarmFunctions struct{ lambda *lambda.Lambda }
 // Invoke implements [cloudwatch.Functions].
 func (f alarmFunctions) Invoke(functionARN, alarmARN string, event []byte) error {
 	return f.lambda.InvokeFromService("lambda.alarms.cloudwatch.amazonaws.com", alarmARN, functionARN, event)
+}
+
+// alarmEvents is the bus as CloudWatch's alarms see it.
+type alarmEvents struct{ events *eventbridge.Service }
+
+// Put implements [cloudwatch.Events].
+func (b alarmEvents) Put(detailType string, resources []string, detail []byte) error {
+	return b.events.PutFromService("aws.cloudwatch", detailType, resources, detail)
 }
 
 type alarmProperties struct {

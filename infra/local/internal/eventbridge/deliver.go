@@ -54,10 +54,15 @@ func (s *Service) deliver(deliveries []delivery) (waiting int, err error) {
 	var conditions []string
 	now := time.Now()
 	for i, err := range errs {
+		d := deliveries[i]
+		f := s.figures.rule(d.RuleARN)
+		if d.Retries > 0 {
+			f.retried.Add(1)
+		}
 		if err == nil {
+			f.invocations.Add(1)
 			continue
 		}
-		d := deliveries[i]
 		d.Last = failure{errorCode(err), err.Error()}
 		if d.First.IsZero() {
 			d.First = now
@@ -119,6 +124,9 @@ func (s *Service) deadLetter(dead []delivery, conditions []string) error {
 	}
 	var messages []QueueMessage
 	for i, d := range dead {
+		f := s.figures.rule(d.RuleARN)
+		f.invocations.Add(1)
+		f.failed.Add(1)
 		log := s.config.Logger.With("rule", d.Rule, "target", d.Target.ARN, "retries", d.Retries, "error", d.Last.Message)
 		if d.Target.DeadLetterARN == "" {
 			log.Error("an event could not be delivered to a rule's target, which has no dead-letter queue: it is dropped, as on AWS")
@@ -144,10 +152,13 @@ func (s *Service) deadLetter(dead []delivery, conditions []string) error {
 			return err
 		}
 		for i, err := range errs {
+			f := s.figures.rule(messages[i].RuleARN)
 			if err == nil {
 				taken++
+				f.sentToDLQ.Add(1)
 				continue
 			}
+			f.notSentToDLQ.Add(1)
 			s.config.Logger.Error("a rule's dead-letter queue refused an event: it is dropped, as on AWS",
 				"rule", messages[i].RuleARN, "deadLetterQueue", messages[i].QueueARN, "error", err)
 		}

@@ -62,9 +62,10 @@ type Config struct {
 // Service holds the buses of one account and region. It is safe for
 // concurrent use. The zero value is not usable: call [New].
 type Service struct {
-	config Config
-	store  *store.Store
-	stats  stats
+	config  Config
+	store   *store.Store
+	stats   stats
+	figures *figures
 
 	edits    sync.Mutex // held while a rule is read, changed and put back
 	mu       sync.RWMutex
@@ -200,7 +201,7 @@ const defaultBus = "default"
 
 // New returns the service with the buses and rules that the store holds.
 func New(st *store.Store, config Config) (*Service, error) {
-	s := &Service{config: config, store: st, buses: map[string]*bus{}, archives: map[string]*archive{}, replays: map[string]*replay{}, policies: map[string]busPolicy{}}
+	s := &Service{config: config, store: st, figures: newFigures(config.Metrics), buses: map[string]*bus{}, archives: map[string]*archive{}, replays: map[string]*replay{}, policies: map[string]busPolicy{}}
 	s.buses[defaultBus] = newBus(Bus{Name: defaultBus})
 	for e, err := range st.Scan(store.Prefix(busKey())) {
 		if err != nil {

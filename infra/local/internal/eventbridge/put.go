@@ -95,6 +95,9 @@ func (s *Service) put(ctx context.Context, entries []Entry) ([]Result, error) {
 	var deliveries []delivery
 	var toKeep []archived
 	accepted, matched := 0, 0
+	s.figures.calls.Add(1)
+	s.figures.entries.AddN(1, len(entries))
+	defer func() { s.figures.failedEntries.AddN(1, len(entries)-accepted) }()
 	for i, entry := range entries {
 		if denied[i] != nil {
 			results[i] = Result{ErrorCode: denied[i].Code, ErrorMessage: denied[i].Message}
@@ -172,6 +175,21 @@ func (s *Service) authorizeEntries(ctx context.Context, entries []Entry) ([]*aws
 	return denied, nil
 }
 
+// PutFromService publishes an event of an AWS service itself, whose source begins
+// with "aws.", on the default bus. When it returns without an error, the event is
+// where it goes, durably.
+func (s *Service) PutFromService(source, detailType string, resources []string, detail []byte) error {
+	to, refused := s.match(Entry{Source: source, DetailType: detailType, Detail: string(detail), Resources: resources})
+	if refused != nil {
+		return refused
+	}
+	if err := s.keep(to.archived); err != nil {
+		return err
+	}
+	_, err := s.deliver(to.deliveries)
+	return err
+}
+
 // routed is where an event goes.
 type routed struct {
 	id         string
@@ -201,6 +219,11 @@ func (s *Service) route(entry Entry) (routed, *awswire.Error) {
 	if nestedDeeper(entry.Detail, maxDepth) {
 		return routed{}, awswire.Errorf("MalformedDetail", "Detail is malformed: it is nested more than %d levels deep.", maxDepth)
 	}
+	return s.match(entry)
+}
+
+// match makes the event of an entry, and finds where it goes.
+func (s *Service) match(entry Entry) (routed, *awswire.Error) {
 	name := s.busName(entry.EventBusName)
 	s.mu.RLock()
 	b, ok := s.buses[name]
@@ -227,6 +250,7 @@ func (s *Service) route(entry Entry) (routed, *awswire.Error) {
 	if err != nil {
 		return routed{}, awswire.Errorf("MalformedDetail", "Detail is malformed: %v", err)
 	}
+	s.figures.count(name, matched)
 	text := string(body)
 	out.matched = len(matched) > 0
 	for _, r := range matched {

@@ -229,6 +229,7 @@ func (s *Service) deliverSchedule(r *rule, at time.Time) error {
 	if err != nil {
 		return err
 	}
+	s.figures.rule(r.arn).triggered.Add(1)
 	_, err = s.deliver(r.deliveries(string(body), ""))
 	return err
 }
