@@ -17,6 +17,10 @@ type Metadata struct {
 	// CausationID is the id of the event that was being handled when this one
 	// was made.
 	CausationID string `json:"causationId,omitempty"`
+	// Depth is how many events caused one another before this one: 0 for an
+	// event that no other caused. The handler runtime refuses what goes on for
+	// too long.
+	Depth int `json:"depth,omitempty"`
 	// UserID and OrganisationID say on whose behalf it happened.
 	UserID         string `json:"userId,omitempty"`
 	OrganisationID string `json:"organisationId,omitempty"`

@@ -70,7 +70,7 @@ func TestAnEntryIsMetadataAndData(t *testing.T) {
 func TestMetadataComesBackFromJSONAsItWas(t *testing.T) {
 	want := events.Metadata{
 		ID: "i", CorrelationID: "c", CausationID: "b", UserID: "u", OrganisationID: "o",
-		OccurredAt: time.Now().UTC().Round(0), Traceparent: "t", Code: 1000,
+		OccurredAt: time.Now().UTC().Round(0), Traceparent: "t", Code: 1000, Depth: 3,
 	}
 	text, err := json.Marshal(want)
 	if err != nil {

@@ -30,7 +30,7 @@ func OriginFrom(ctx context.Context) Origin {
 
 // WithCause returns a context for handling one event that may be delivered
 // again. What is stamped with it continues m's origin, names m as its cause,
-// and takes an id derived from key, the event's type and its number among the
+// is one deeper, and takes an id derived from key, the event's type and its number among the
 // events of that type made so far in this context: handled again, the same
 // code makes the same events. key is the event key, which tells apart two
 // subscriptions that handle the same event.
@@ -45,16 +45,17 @@ func WithCause(ctx context.Context, m Metadata, key string) context.Context {
 		OrganisationID: m.OrganisationID,
 		Traceparent:    m.Traceparent,
 	})
-	return context.WithValue(ctx, causeKey{}, &cause{id: m.ID, key: key, at: m.OccurredAt})
+	return context.WithValue(ctx, causeKey{}, &cause{id: m.ID, depth: m.Depth, key: key, at: m.OccurredAt})
 }
 
 type causeKey struct{}
 
 // cause is the event being handled, and how many events it has caused so far.
 type cause struct {
-	id  string
-	key string
-	at  time.Time
+	id    string
+	depth int
+	key   string
+	at    time.Time
 
 	mu    sync.Mutex
 	count map[Type]int

@@ -13,14 +13,14 @@ import (
 
 var cause = events.Metadata{
 	ID: "01976e5a-8c00-7000-8000-000000000001", CorrelationID: "c", UserID: "u", OrganisationID: "o", Traceparent: "t",
-	OccurredAt: time.Date(2026, 3, 4, 5, 6, 7, 8e6, time.UTC),
+	OccurredAt: time.Date(2026, 3, 4, 5, 6, 7, 8e6, time.UTC), Depth: 2,
 }
 
 func TestWhatAnEventCausesContinuesItsOrigin(t *testing.T) {
 	got := events.Stamp(events.WithCause(t.Context(), cause, "f/s/1"), placed{})
 	want := events.Metadata{
 		ID: got.ID, CorrelationID: "c", CausationID: cause.ID, UserID: "u", OrganisationID: "o", Traceparent: "t",
-		OccurredAt: got.OccurredAt,
+		OccurredAt: got.OccurredAt, Depth: 3,
 	}
 	if got.Metadata != want {
 		t.Errorf("got %+v, want %+v", got.Metadata, want)

@@ -68,6 +68,7 @@ func (s Stamper) Stamp(ctx context.Context, e Event) Envelope {
 	m.Traceparent = origin.Traceparent
 	if c := causeFrom(ctx); c != nil {
 		m.CausationID = c.id
+		m.Depth = c.depth + 1
 		m.ID = c.derive(e.EventType())
 	} else {
 		m.ID = newID()

@@ -320,7 +320,7 @@ func TestTheMetadataSchemaDescribesWhatEveryEventCarries(t *testing.T) {
 	if err := json.Unmarshal(schema.Metadata(), &metadata); err != nil {
 		t.Fatal(err)
 	}
-	text, err := json.Marshal(events.Metadata{CausationID: "x", UserID: "x", OrganisationID: "x", Traceparent: "x", Code: 1})
+	text, err := json.Marshal(events.Metadata{CausationID: "x", UserID: "x", OrganisationID: "x", Traceparent: "x", Code: 1, Depth: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

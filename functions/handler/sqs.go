@@ -133,6 +133,8 @@ func (r *Record) readEvent(body string, e *busEvent) error {
 		return errors.New("the message is not an event from the bus: it has no source or no detail-type")
 	case r.Metadata.ID == "":
 		return fmt.Errorf("the event %s was not published by Penstock: detail.metadata has no id", r.Type)
+	case r.Metadata.Depth > MaxDepth:
+		return fmt.Errorf("the event %s was caused by a chain of %d others, and a function takes %d: they go round in a loop", r.Type, r.Metadata.Depth, MaxDepth)
 	case len(r.Data) == 0 || string(r.Data) == "null":
 		return fmt.Errorf("the event %s was not published by Penstock: detail has no data", r.Type)
 	}

@@ -69,6 +69,9 @@ type Metadata struct {
 	// CausationID is the id of the event that was being handled when this one was
 	// made.
 	CausationID *string `json:"causationId,omitzero"`
+	// Depth is how many events caused one another before this one: 0 for an event
+	// that no other caused. The handler runtime refuses what goes on for too long.
+	Depth *int64 `json:"depth,omitzero"`
 	// UserID and OrganisationID say on whose behalf it happened.
 	UserID         *string `json:"userId,omitzero"`
 	OrganisationID *string `json:"organisationId,omitzero"`

@@ -119,6 +119,12 @@ export interface Metadata {
   correlationId: string;
   /** CausationID is the id of the event that was being handled when this one was made. */
   causationId?: string;
+  /**
+   * Depth is how many events caused one another before this one: 0 for an event that no other
+   * caused. The handler runtime refuses what goes on for too long.
+   * @asType integer
+   */
+  depth?: number;
   /** UserID and OrganisationID say on whose behalf it happened. */
   userId?: string;
   organisationId?: string;
