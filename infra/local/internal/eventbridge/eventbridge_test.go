@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -241,5 +242,24 @@ func TestBusesAndRulesSurviveARestart(t *testing.T) {
 	defer st.Close()
 	if _, err := s.Put([]Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`}}); err != nil || len(q.got) != 1 {
 		t.Fatal(err, q.got)
+	}
+}
+
+func TestAnEventArrivesAsItWasPublished(t *testing.T) {
+	q := &queues{}
+	c, s := client(t, q)
+	mustRule(t, s, Rule{Bus: "shop", Name: "all", Pattern: everything, Targets: []Target{{ID: "1", ARN: arn + "q"}}})
+	at := time.Date(2026, 5, 4, 11, 30, 0, 0, time.FixedZone("", 2*60*60))
+	out, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{Entries: []types.PutEventsRequestEntry{{
+		EventBusName: aws.String("shop"), Source: aws.String("savings"), DetailType: aws.String("A & B"), Time: &at, Resources: []string{"r1", "r2"},
+		Detail: aws.String(`{ "text": "<b> & \u00e9 😀", "n": 1.50 }`),
+	}}})
+	if err != nil || out.FailedEntryCount != 0 || len(q.got) != 1 {
+		t.Fatal(err, out, q.got)
+	}
+	want := `{"version":"0","id":"` + *out.Entries[0].EventId + `","detail-type":"A & B","source":"savings","account":"000000000000","time":"2026-05-04T09:30:00Z",` +
+		`"region":"us-east-1","resources":["r1","r2"],"detail":{"text":"<b> & é 😀","n":1.50}}`
+	if got := q.got[0].Body; got != want {
+		t.Errorf("got\n%s, want\n%s", got, want)
 	}
 }

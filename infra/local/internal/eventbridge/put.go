@@ -2,12 +2,12 @@ package eventbridge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
@@ -57,16 +57,16 @@ type Result struct {
 // event is the form in which targets receive an event ("Amazon EventBridge
 // event metadata").
 type event struct {
-	Version    string          `json:"version"`
-	ID         string          `json:"id"`
-	DetailType string          `json:"detail-type"`
-	Source     string          `json:"source"`
-	Account    string          `json:"account"`
-	Time       string          `json:"time"`
-	Region     string          `json:"region"`
-	Resources  []string        `json:"resources"`
-	Detail     json.RawMessage `json:"detail"`
-	ReplayName string          `json:"replay-name,omitempty"` // of one that is replayed
+	Version    string         `json:"version"`
+	ID         string         `json:"id"`
+	DetailType string         `json:"detail-type"`
+	Source     string         `json:"source"`
+	Account    string         `json:"account"`
+	Time       string         `json:"time"`
+	Region     string         `json:"region"`
+	Resources  []string       `json:"resources"`
+	Detail     jsontext.Value `json:"detail"`
+	ReplayName string         `json:"replay-name,omitempty"` // of one that is replayed
 }
 
 // Put publishes entries and returns what became of each. An error means that
@@ -285,7 +285,7 @@ func (s *Service) body(entry Entry, id string, at time.Time) ([]byte, error) {
 	}
 	return s.eventJSON(event{
 		ID: id, DetailType: entry.DetailType, Source: entry.Source,
-		Time: timestamp(at), Resources: resources, Detail: json.RawMessage(entry.Detail),
+		Time: timestamp(at), Resources: resources, Detail: jsontext.Value(entry.Detail),
 	})
 }
 
