@@ -17,7 +17,7 @@ func TestAMappingKeepsItsUUIDAndWhatWasChangedAcrossRestarts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		yes, no, size := true, false, 50
+		yes, no, size, most := true, false, 50, 4
 		var id string
 		// start starts anew on what the store remembers.
 		start := func(template Mapping, check func(l *Lambda, m MappingStatus)) {
@@ -44,24 +44,24 @@ func TestAMappingKeepsItsUUIDAndWhatWasChangedAcrossRestarts(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		template := Mapping{BatchSize: 500, Window: time.Second}
+		template := Mapping{BatchSize: 500, Window: time.Second, MaximumConcurrency: 20, EventCountMetrics: true}
 		start(template, func(l *Lambda, m MappingStatus) {
 			if m.State != "Enabled" || m.BatchSize != 500 || m.Window != time.Second {
 				t.Fatalf("at first: %+v", m)
 			}
-			if _, err := l.UpdateMapping(id, MappingUpdate{Enabled: &no, BatchSize: &size}); err != nil {
+			if _, err := l.UpdateMapping(id, MappingUpdate{Enabled: &no, BatchSize: &size, MaximumConcurrency: &most, EventCountMetrics: &no}); err != nil {
 				t.Fatal(err)
 			}
 		})
 		start(template, func(l *Lambda, m MappingStatus) {
-			if m.State != "Disabled" || m.BatchSize != 50 {
+			if m.State != "Disabled" || m.BatchSize != 50 || m.MaximumConcurrency != 4 || m.EventCountMetrics {
 				t.Fatalf("the template has not changed: %+v", m)
 			}
 		})
-		template.Window = 2 * time.Second
+		template.Window, template.MaximumConcurrency = 2*time.Second, 30
 		start(template, func(l *Lambda, m MappingStatus) {
-			if m.State != "Disabled" || m.BatchSize != 50 || m.Window != 2*time.Second {
-				t.Fatalf("the template has a new window: %+v", m)
+			if m.State != "Disabled" || m.BatchSize != 50 || m.Window != 2*time.Second || m.MaximumConcurrency != 30 || m.EventCountMetrics {
+				t.Fatalf("the template has a new window and bound: %+v", m)
 			}
 		})
 		template.BatchSize, template.Enabled = 100, &yes
