@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 
 	"github.com/penstock-dev/penstock/events/eventbus"
+	"github.com/penstock-dev/penstock/infra/names"
 )
 
 // Spec says which part a process plays. It travels as text: the campaign makes
@@ -94,7 +95,7 @@ func Play(ctx context.Context, spec string, in io.Reader, out io.Writer) error {
 func (s Spec) aws() aws.Config {
 	return aws.Config{
 		BaseEndpoint: &s.Bus, Region: "eu-west-1",
-		Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+		Credentials: credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, ""),
 	}
 }
 
