@@ -1,12 +1,21 @@
 package stacks
 
 import (
+	"archive/zip"
+	"cmp"
+	"context"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"time"
 
+	"golang.org/x/mod/modfile"
+
+	"github.com/penstock-dev/penstock/infra/internal/module"
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
@@ -15,24 +24,54 @@ import (
 //
 // The same source makes the same bytes, whoever compiles it and where, so that
 // a program which did not change is not deployed again: no path, no version
-// control, no build id, no setting of the machine's GOFLAGS goes into it. The
-// tag leaves out the RPC server of Lambda's retired Go runtime.
+// control, no build id, no setting of the machine's goes into it. The compiler
+// is the one that go.mod's toolchain line names, and without one that at hand.
+// The tag leaves out the RPC server of Lambda's retired Go runtime.
 func goBuild(dir string) func(code string) (string, error) {
 	return func(code string) (string, error) {
 		out, err := filepath.Abs(filepath.Join(dir, path.Base(code)))
 		if err != nil {
 			return "", err
 		}
+		toolchain, err := toolchain("go.mod")
+		if err != nil {
+			return "", err
+		}
+		in, pkg, err := module.Locate(context.Background(), ".", names.Package(code))
+		if err != nil {
+			return "", err
+		}
 		fmt.Fprintf(os.Stderr, "building %s\n", code)
 		build := exec.Command("go", "build",
-			"-trimpath", "-buildvcs=false", "-tags=lambda.norpc", "-ldflags=-s -w -buildid=",
-			"-o", filepath.Join(out, "bootstrap"), names.Package(code))
-		build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "CGO_ENABLED=0", "GOFLAGS=")
+			"-mod=readonly", "-trimpath", "-buildvcs=false", "-tags=lambda.norpc", "-ldflags=-s -w -buildid=",
+			"-o", filepath.Join(out, "bootstrap"), pkg)
+		build.Dir = in
+		build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "GOARM64=v8.0", "CGO_ENABLED=0",
+			"GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOTOOLCHAIN="+toolchain)
+		if in != "." {
+			build.Env = append(build.Env, "GOWORK=off")
+		}
 		if output, err := build.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("building %s: %w\n%s", code, err, output)
 		}
 		return out, nil
 	}
+}
+
+// toolchain is the value of GOTOOLCHAIN for a project with that go.mod.
+func toolchain(gomod string) (string, error) {
+	text, err := os.ReadFile(gomod)
+	if err != nil {
+		return "", fmt.Errorf("a project's root has a go.mod: %w", err)
+	}
+	parsed, err := modfile.Parse(gomod, text, nil)
+	if err != nil {
+		return "", err
+	}
+	if parsed.Toolchain == nil {
+		return "local", nil
+	}
+	return cmp.Or(parsed.Toolchain.Name, "local"), nil
 }
 
 // noBuild returns the Build that compiles nothing: each program is the same
@@ -45,4 +84,44 @@ func noBuild(dir string) func(code string) (string, error) {
 		}
 		return dir, os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("not built"), 0o755)
 	}
+}
+
+// packed is the time of every file in a zip: the first that a zip can tell.
+var packed = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// pack writes the files of a folder to a zip for Lambda. The same files make the
+// same bytes: they are in the order of their names, of one time, and executable
+// for all.
+func pack(dir, file string) (err error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	out, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer func() { err = cmp.Or(err, out.Close()) }()
+	archive := zip.NewWriter(out)
+	root := os.DirFS(dir)
+	if err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error { // in lexical order
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: packed}
+		header.SetMode(0o755)
+		to, err := archive.CreateHeader(header)
+		if err != nil {
+			return err
+		}
+		from, err := root.Open(name)
+		if err != nil {
+			return err
+		}
+		defer from.Close()
+		_, err = io.Copy(to, from)
+		return err
+	}); err != nil {
+		return err
+	}
+	return archive.Close()
 }

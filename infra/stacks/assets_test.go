@@ -1,12 +1,19 @@
 package stacks
 
 import (
+	"archive/zip"
 	"bytes"
 	"debug/elf"
+	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/penstock-dev/penstock/infra/names"
 )
 
 // projectIn writes a project with one function into dir and works in it.
@@ -32,8 +39,24 @@ func TestAProgramIsBuiltForLambdaAndTheSameEverywhere(t *testing.T) {
 		t.Skip("skipped: it compiles for Lambda, and -short is set")
 	}
 	const program = "package main\n\nfunc main() { println(\"hello\") }\n"
-	build := func(goflags string) []byte {
+	git := func(args ...string) {
+		t.Helper()
+		command := exec.Command("git", append([]string{"-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false"}, args...)...)
+		if output, err := command.CombinedOutput(); err != nil {
+			t.Fatalf("git %q: %v\n%s", args, err, output)
+		}
+	}
+	build := func(commits int, goflags string) (binary, zip []byte) {
+		t.Helper()
 		projectIn(t, t.TempDir(), program)
+		git("init", "-q")
+		for i := range commits {
+			if err := os.WriteFile("NOTES", []byte{byte('0' + i)}, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			git("add", ".")
+			git("commit", "-q", "-m", "notes")
+		}
 		t.Setenv("GOFLAGS", goflags)
 		dir, err := goBuild("cdk.out/programs")("functions/hello")
 		if err != nil {
@@ -42,22 +65,130 @@ func TestAProgramIsBuiltForLambdaAndTheSameEverywhere(t *testing.T) {
 		if !filepath.IsAbs(dir) || filepath.Base(dir) != "hello" {
 			t.Errorf("built into %s", dir)
 		}
-		binary, err := os.ReadFile(filepath.Join(dir, "bootstrap"))
-		if err != nil {
+		file := filepath.Join(t.TempDir(), "hello.zip")
+		if err := pack(dir, file); err != nil {
 			t.Fatal(err)
 		}
-		return binary
+		return read(t, filepath.Join(dir, "bootstrap")), read(t, file)
 	}
-	first := build("")
-	file, err := elf.NewFile(bytes.NewReader(first))
+	binary, first := build(1, "")
+	file, err := elf.NewFile(bytes.NewReader(binary))
 	if err != nil {
 		t.Fatalf("not a program for Linux: %v", err)
 	}
 	if file.Machine != elf.EM_AARCH64 {
 		t.Errorf("built for %v, want arm64", file.Machine)
 	}
-	if second := build("-race -tags=other"); !bytes.Equal(first, second) {
-		t.Error("another folder and other GOFLAGS make another program")
+	if _, second := build(2, "-race -tags=other"); !bytes.Equal(first, second) {
+		t.Error("another folder, another commit and other GOFLAGS make another zip")
+	}
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestAZipDependsOnNamesAndContentsAlone(t *testing.T) {
+	zips := [2][]byte{}
+	for i := range zips {
+		dir := t.TempDir()
+		names := []string{"bootstrap", "function.json", "a/b"}
+		if i == 1 {
+			slices.Reverse(names)
+		}
+		for _, name := range names {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("of "+name), fs.FileMode(0o600+i*0o111)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		then := time.Date(2020+i, 1, 1, 0, 0, 0, 0, time.UTC)
+		if err := os.Chtimes(filepath.Join(dir, "bootstrap"), then, then); err != nil {
+			t.Fatal(err)
+		}
+		file := filepath.Join(t.TempDir(), "of", "this.zip")
+		if err := pack(dir, file); err != nil {
+			t.Fatal(err)
+		}
+		zips[i] = read(t, file)
+	}
+	if !bytes.Equal(zips[0], zips[1]) {
+		t.Error("the same files make two zips")
+	}
+	archive, err := zip.NewReader(bytes.NewReader(zips[0]), int64(len(zips[0])))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, f := range archive.File {
+		names = append(names, f.Name)
+		if f.Mode() != 0o755 {
+			t.Errorf("%s has mode %v, and Lambda runs what is executable", f.Name, f.Mode())
+		}
+	}
+	if want := []string{"a/b", "bootstrap", "function.json"}; !slices.Equal(names, want) {
+		t.Errorf("files %q, want %q", names, want)
+	}
+}
+
+func TestTheToolchainIsTheOneThatGoModNames(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "go.mod")
+	for text, want := range map[string]string{
+		"module a\n\ngo 1.26.0\n\ntoolchain go1.26.8\n": "go1.26.8",
+		"module a\n\ngo 1.26.0\n":                       "local",
+	} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := toolchain(file); err != nil || got != want {
+			t.Errorf("got %q, %v; want %q", got, err, want)
+		}
+	}
+	if _, err := toolchain(filepath.Join(t.TempDir(), "go.mod")); err == nil {
+		t.Error("no error without a go.mod")
+	}
+}
+
+// A project that uses Penstock need not have in its go.sum what Penstock's own
+// programs are made of.
+func TestPenstocksOwnProgramsAreBuiltFromAnAdoptersProject(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped: it compiles for Lambda, and -short is set")
+	}
+	penstock, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	projectIn(t, t.TempDir(), "package main\n\nfunc main() {}\n")
+	compiler, err := toolchain(filepath.Join(penstock, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	gomod := "module example.com/shop\n\ngo 1.26.0\n\ntoolchain " + compiler + "\n\nrequire github.com/penstock-dev/penstock v0.0.0\n\nreplace github.com/penstock-dev/penstock => " + penstock + "\n"
+	if err := os.WriteFile("go.mod", []byte(gomod), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := goBuild("cdk.out/programs")(names.SystemPackages + names.OutboxRelay)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromShop := read(t, filepath.Join(dir, "bootstrap"))
+	if _, err := os.Stat("go.sum"); err == nil {
+		t.Error("the project has a go.sum now")
+	}
+	t.Chdir(penstock)
+	if dir, err = goBuild(t.TempDir())(names.SystemPackages + names.OutboxRelay); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(fromShop, read(t, filepath.Join(dir, "bootstrap"))) {
+		t.Error("an adopter's relay is another program than Penstock's own")
 	}
 }
 

@@ -1,6 +1,9 @@
 package stacks
 
 import (
+	"fmt"
+	"path/filepath"
+
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
@@ -67,6 +70,10 @@ func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
 	if err != nil {
 		panic(err)
 	}
+	asset := filepath.Join(*p.app.Outdir(), "programs", f.name+".zip")
+	if err := pack(dir, asset); err != nil {
+		panic(fmt.Errorf("packing %s: %w", f.code, err))
+	}
 	environment := map[string]*string{}
 	for name, value := range f.environment {
 		environment[name] = &value
@@ -77,7 +84,7 @@ func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
 		Architecture: awslambda.Architecture_ARM_64(),
 		Handler:      jsii.String("bootstrap"),
-		Code:         awslambda.Code_FromAsset(&dir, nil),
+		Code:         awslambda.Code_FromAsset(&asset, nil),
 		MemorySize:   jsii.Number(f.memoryMB),
 		Timeout:      seconds(f.timeoutSeconds),
 		Environment:  &environment,

@@ -10,13 +10,17 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/penstock-dev/penstock/infra/internal/module"
 )
 
 // Build compiles packages of the module at root, all in one `go build`, and
@@ -51,23 +55,18 @@ func Build(ctx context.Context, root, dir string, packages []string) (map[string
 		}
 		taken[name] = p
 	}
-	args := append([]string{"build", "-tags", Tags, "-o", compiled + string(filepath.Separator)}, packages...)
-	cmd := exec.CommandContext(ctx, "go", args...)
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.WaitDelay = 10 * time.Second
-	cmd.Dir = root
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
-	var output bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &output, &output
-	if err := cmd.Run(); err != nil {
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
+	in := map[string][]string{} // packages by the folder that they are built in
+	for _, p := range packages {
+		dir, local, err := module.Locate(ctx, root, p)
+		if err != nil {
+			return nil, err
 		}
-		text := strings.TrimSpace(output.String())
-		if text == "" {
-			text = err.Error()
+		in[dir] = append(in[dir], local)
+	}
+	for _, folder := range slices.Sorted(maps.Keys(in)) {
+		if err := build(ctx, folder, compiled, in[folder]); err != nil {
+			return nil, err
 		}
-		return nil, fmt.Errorf("building the functions failed:\n%s", text)
 	}
 	out := map[string]string{}
 	for name, p := range taken {
@@ -76,6 +75,29 @@ func Build(ctx context.Context, root, dir string, packages []string) (map[string
 		}
 	}
 	return out, nil
+}
+
+// build compiles packages in a folder, into the folder compiled.
+func build(ctx context.Context, folder, compiled string, packages []string) error {
+	args := append([]string{"build", "-tags", Tags, "-o", compiled + string(filepath.Separator)}, packages...)
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 10 * time.Second
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		text := strings.TrimSpace(output.String())
+		if text == "" {
+			text = err.Error()
+		}
+		return fmt.Errorf("building the functions failed:\n%s", text)
+	}
+	return nil
 }
 
 // Tags are the build tags of programs.
