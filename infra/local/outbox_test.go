@@ -122,6 +122,7 @@ func TestASweepSendsWhatTheStreamHasMissed(t *testing.T) {
 	if left := waiting(t, db); len(left) != 1 || left[0].Key != young || env.BusStats().Events != 2 {
 		t.Errorf("left %+v, on the bus %+v", left, env.BusStats())
 	}
+	needed(t, env, "dynamodb:Scan", "table/"+outboxTable)
 }
 
 func TestTheSweepIsScheduled(t *testing.T) {
@@ -192,6 +193,7 @@ func TestWhatCanNeverBeSentIsSetAsideUntilItIsMended(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, "the mended item is sent", func() bool { return env.BusStats().Events == 7 && len(waiting(t, db)) == 1 })
+	needed(t, env, "dynamodb:UpdateItem", "table/"+outboxTable)
 }
 
 // losing loses the answers of the first requests of an operation.

@@ -202,6 +202,7 @@ func TestAnEventThatFailsForGoodIsInTheDLQAtOnceWithItsReasonAndSource(t *testin
 	if got := attempts(t, env, good.ID); !slices.Equal(got, []string{"handled 1: "}) {
 		t.Errorf("outcomes of its neighbour %q", got)
 	}
+	needed(t, env, "sqs:SendMessage", ":"+trades+"-allocations-dlq")
 }
 
 func TestAnEventThatFailsComesBackUntilItsReceivesHaveRunOut(t *testing.T) {
@@ -220,6 +221,7 @@ func TestAnEventThatFailsComesBackUntilItsReceivesHaveRunOut(t *testing.T) {
 	if m := dlq.got[0]; !strings.Contains(*m.Body, bad.ID) || len(m.MessageAttributes) != 0 {
 		t.Errorf("in the DLQ is %s with %v", *m.Body, m.MessageAttributes)
 	}
+	needed(t, env, "sqs:ChangeMessageVisibility", ":"+trades+"-allocations")
 }
 
 func TestAnEventThatIsNotStartedOnItsLastReceiveIsHandledLater(t *testing.T) {
@@ -268,4 +270,5 @@ func TestAnEventThatIsNotStartedOnItsLastReceiveIsHandledLater(t *testing.T) {
 	if letters := dlqOf(env).all(t); len(letters) != 0 {
 		t.Errorf("%d in the DLQ", len(letters))
 	}
+	needed(t, env, "sqs:SendMessage", ":"+trades+"-allocations")
 }
