@@ -27,11 +27,12 @@ type echo struct {
 		Id   string
 		Tags map[string]string `json:",omitzero"`
 	} `json:",omitzero"`
-	Nested struct{ Names []string } `json:",omitzero"`
-	Limit  float64                  `json:",omitzero"`
-	On     bool                     `json:",omitzero"`
-	At     float64                  `json:",omitzero"`
-	Hours  []float64                `json:",omitzero"`
+	Nested  struct{ Names []string } `json:",omitzero"`
+	Limit   float64                  `json:",omitzero"`
+	On      bool                     `json:",omitzero"`
+	At      float64                  `json:",omitzero"`
+	Hours   []float64                `json:",omitzero"`
+	Colours map[string]string        `json:",omitzero"`
 }
 
 func testMux() *Mux {
@@ -53,7 +54,7 @@ func testMux() *Mux {
 		}),
 	})
 	m.Query("old", QueryService{
-		Namespace: "urn:old", Numbers: []string{"Count"}, Floats: []string{"Limit"}, Booleans: []string{"On"}, Times: []string{"At", "Hours"},
+		Namespace: "urn:old", Numbers: []string{"Count"}, Floats: []string{"Limit"}, Booleans: []string{"On"}, Times: []string{"At", "Hours"}, Maps: map[string][2]string{"Colours": {"key", "value"}},
 		Lists: []List{{JSON: "Tags", Wire: "Tag", Key: "Key", Value: "Value"}, {JSON: "Lines", Wire: "Line"}, {JSON: "Entries", Wire: "{action}Entry"}},
 		Operations: Operations{
 			"Forget": Op(func(context.Context, *in) (*out, error) { return &out{"done"}, nil }),
@@ -122,6 +123,8 @@ func TestEachProtocolFindsItsOperationAndItsErrors(t *testing.T) {
 			`<Tag><Key>a</Key><Value>x</Value></Tag><Tag><Key>b</Key><Value>y</Value></Tag>`},
 		{"query, other kinds of value", "POST", "/", `Action=Echo&Limit=-0.5&On=true&At=2026-11-21T15:00:00.250Z&Hours.member.1=2026-11-21T16:00:00Z`, form, 200,
 			`<Limit>-0.5</Limit><On>true</On><At>2026-11-21T15:00:00.250Z</At><Hours><member>2026-11-21T16:00:00.000Z</member></Hours>`},
+		{"query map in entries", "POST", "/", `Action=Echo&Colours.entry.1.key=a&Colours.entry.1.value=red`, form, 200, `<Colours><entry><key>a</key><value>red</value></entry></Colours>`},
+		{"query map without entries", "POST", "/", `Action=Echo&Colours.1.key=a`, form, 400, `parameter Colours.entry is a map`},
 		{"query, not a float", "POST", "/", `Action=Echo&Limit=x`, form, 400, `Value x for parameter Limit is invalid. Reason: Must be a number`},
 		{"query, not a boolean", "POST", "/", `Action=Echo&On=maybe`, form, 400, `Must be true or false`},
 		{"query, not a time", "POST", "/", `Action=Echo&At=noon`, form, 400, `Must be a time like`},

@@ -33,6 +33,9 @@ type QueryService struct {
 	// Times are the members, of parameters and answers, that are points in time:
 	// seconds since 1970 in JSON, ISO 8601 on the wire.
 	Times []string
+	// Maps are the maps that are written the protocol's default way, in elements
+	// called "entry": by their names, what an entry calls its key and its value.
+	Maps map[string][2]string
 	// Lists are the lists and maps that are written element by element, each
 	// under the list's own name. Any other list is written the protocol's
 	// default way: its elements are all called "member".
@@ -180,6 +183,9 @@ func (s *QueryService) value(action, name string, value any) (any, error) {
 	case string:
 		return s.scalar(name, v)
 	case node:
+		if of, ok := s.Maps[name]; ok {
+			return s.flat(action, List{Wire: name + ".entry", Key: of[0], Value: of[1]}, v["entry"])
+		}
 		if list, ok := v["member"].(node); ok && len(v) == 1 {
 			return s.flat(action, List{Wire: name + ".member"}, list)
 		}
@@ -330,7 +336,18 @@ func (w *xmlWriter) value(d *jsontext.Decoder, of, name string) error {
 		return d.SkipValue()
 	case '{':
 		w.open(name, "")
-		err := w.members(d)
+		var err error
+		if entry, ok := w.service.Maps[of]; ok {
+			err = each(d, func(key string) error {
+				w.open("entry", "")
+				w.text(entry[0], key)
+				err := w.value(d, entry[1], entry[1])
+				w.close("entry")
+				return err
+			})
+		} else {
+			err = w.members(d)
+		}
 		w.close(name)
 		return err
 	case '[':

@@ -39,6 +39,9 @@ type action struct {
 	Document string
 }
 
+// maxSubject is how long a subject is ("Publish", Amazon SNS API reference).
+const maxSubject = 100
+
 // actionsOf are the actions of an alarm that came from the state before to the
 // one it has.
 func (s *Service) actionsOf(a *Alarm, before AlarmState) ([]action, error) {
@@ -56,6 +59,7 @@ func (s *Service) actionsOf(a *Alarm, before AlarmState) ([]action, error) {
 		var err error
 		if isTopic(arn) {
 			one.Subject = fmt.Sprintf("%s: %q in %s", a.State.Value, a.AlarmName, regionName(s.config.Region))
+			one.Subject = one.Subject[:min(len(one.Subject), maxSubject)]
 			document, err = s.notification(a, before)
 		} else {
 			document, err = s.invocation(a, before)

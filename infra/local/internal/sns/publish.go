@@ -1,0 +1,158 @@
+package sns
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
+)
+
+// Bounds of a message ("Publish", Amazon SNS API reference).
+const (
+	maxMessage = 256 << 10
+	maxSubject = 100
+)
+
+// Attribute is a message attribute.
+type Attribute struct {
+	DataType    string
+	StringValue string
+}
+
+// message is a message as it is published.
+type message struct {
+	subject, text string
+	attributes    map[string]Attribute
+}
+
+// PublishFromService publishes as a service principal, e.g.
+// cloudwatch.amazonaws.com, on behalf of a resource, if the topic's policy allows
+// it. The default policy allows what acts for the account itself, among it
+// CloudWatch's alarms ("Example cases for Amazon SNS access control").
+func (s *Service) PublishFromService(principal, sourceARN, topicARN, subject, text string) error {
+	t, err := s.find(topicARN)
+	if err != nil {
+		return err
+	}
+	allowed := t.policy == nil && principal == "cloudwatch.amazonaws.com"
+	if t.policy != nil {
+		allowed = t.policy.Allows(policy.Request{
+			Service: principal, Action: "sns:Publish", Resource: topicARN, Keys: policy.ServiceKeys(sourceARN, s.config.Account),
+		})
+	}
+	if !allowed {
+		return &awswire.Error{Code: "AuthorizationErrorException", QueryCode: "AuthorizationError", Status: 403,
+			Message: principal + " is not authorized to perform: SNS:Publish on resource: " + topicARN + " for " + sourceARN + ": the topic's policy does not allow it"}
+	}
+	_, err = s.publish(t, message{subject: subject, text: text})
+	return err
+}
+
+// publish hands a message to every subscription, and returns its id. A
+// subscription that does not take it is told in the log, and keeps it from no
+// other.
+func (s *Service) publish(t *Topic, m message) (id string, err error) {
+	switch {
+	case m.text == "":
+		return "", invalid("Empty message")
+	case len(m.text) > maxMessage:
+		return "", invalid("Message too long: %d bytes at most (got %d)", maxMessage, len(m.text))
+	case utf8.RuneCountInString(m.subject) > maxSubject || strings.ContainsAny(m.subject, "\r\n"):
+		return "", invalid("Subject: want at most %d characters on one line (got %q)", maxSubject, m.subject)
+	}
+	id = uuid.NewString()
+	at := time.Now()
+	for _, sub := range t.Subscriptions {
+		var err error
+		switch sub.Protocol {
+		case "email":
+			s.config.Mail(sub.Endpoint, m.subject, m.text)
+		case "sqs":
+			err = s.toQueue(t, sub, m, id, at)
+		case "lambda":
+			err = s.toFunction(t, sub, m, id, at)
+		}
+		if err != nil {
+			s.config.Logger.Error("a subscription did not take a message: it is dropped", "topic", t.Name, "protocol", sub.Protocol, "endpoint", sub.Endpoint, "error", err)
+		}
+	}
+	return id, nil
+}
+
+type attribute struct {
+	Type  string
+	Value string
+}
+
+func (m message) described() map[string]attribute {
+	out := map[string]attribute{}
+	for name, a := range m.attributes {
+		out[name] = attribute{a.DataType, a.StringValue}
+	}
+	return out
+}
+
+// toQueue sends a message in the form of "Amazon SNS message and JSON formats",
+// or raw.
+func (s *Service) toQueue(t *Topic, sub Subscription, m message, id string, at time.Time) error {
+	if sub.Raw {
+		return s.config.Queues.Send(sub.Endpoint, s.ARN(t.Name), m.text)
+	}
+	body, err := json.Marshal(struct {
+		Type              string
+		MessageId         string //nolint:revive // the document's spelling
+		TopicArn          string
+		Subject           string `json:",omitempty"`
+		Message           string
+		Timestamp         string
+		SignatureVersion  string
+		Signature         string
+		SigningCertURL    string
+		UnsubscribeURL    string
+		MessageAttributes map[string]attribute `json:",omitempty"`
+	}{"Notification", id, s.ARN(t.Name), m.subject, m.text, timestamp(at), "1", "", "", "", m.described()})
+	if err != nil {
+		return err
+	}
+	return s.config.Queues.Send(sub.Endpoint, s.ARN(t.Name), string(body))
+}
+
+// toFunction invokes a function with the event of "Invoking Lambda functions with
+// Amazon SNS notifications".
+func (s *Service) toFunction(t *Topic, sub Subscription, m message, id string, at time.Time) error {
+	type notification struct {
+		Type              string
+		MessageId         string //nolint:revive // the document's spelling
+		TopicArn          string
+		Subject           *string // null without one
+		Message           string
+		Timestamp         string
+		SignatureVersion  string
+		Signature         string
+		SigningCertUrl    string
+		UnsubscribeUrl    string
+		MessageAttributes map[string]attribute
+	}
+	type record struct {
+		EventSource          string
+		EventVersion         string
+		EventSubscriptionArn string
+		Sns                  notification
+	}
+	var subject *string
+	if m.subject != "" {
+		subject = &m.subject
+	}
+	event, err := json.Marshal(struct{ Records []record }{[]record{{"aws:sns", "1.0", sub.ARN, notification{
+		"Notification", id, s.ARN(t.Name), subject, m.text, timestamp(at), "1", "", "", "", m.described(),
+	}}}})
+	if err != nil {
+		return err
+	}
+	return s.config.Functions.Invoke(sub.Endpoint, s.ARN(t.Name), event)
+}
