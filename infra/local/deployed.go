@@ -135,6 +135,7 @@ func (e *Environment) WithoutEffect() []string {
 // withoutEffect is what WithoutEffect says, by the resource type it is about.
 var withoutEffect = map[string]string{
 	"AWS::CloudWatch::Dashboard": "dashboards",
+	"AWS::SNS::Subscription":     "email (it is shown here, not sent)",
 	"AWS::DynamoDB::Table":       "point-in-time recovery and billing mode of tables",
 	"AWS::Lambda::Function":      "memory size and processor architecture of functions",
 	"AWS::SQS::Queue":            "message groups of queues (fairness between them)",

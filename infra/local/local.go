@@ -44,6 +44,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/metric"
 	"github.com/penstock-dev/penstock/infra/local/internal/programs"
 	"github.com/penstock-dev/penstock/infra/local/internal/secretsmanager"
+	"github.com/penstock-dev/penstock/infra/local/internal/sns"
 	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 	"github.com/penstock-dev/penstock/infra/local/internal/sts"
@@ -90,6 +91,7 @@ type Environment struct {
 	events     *eventbridge.Service
 	dynamodb   *dynamodb.Service
 	lambda     *lambda.Lambda
+	sns        *sns.Service
 	secrets    *secretsmanager.Service
 	iam        *iam.IAM
 	server     *http.Server
@@ -265,8 +267,13 @@ func (e *Environment) open() (err error) {
 	}); err != nil {
 		return err
 	}
+	if e.sns, err = sns.New(e.store, sns.Config{
+		Account: c.Account, Region: c.Region, Queues: subscribedQueues{e.sqs}, Functions: subscribedFunctions{e.lambda}, Mail: e.mail, Logger: c.Logger,
+	}); err != nil {
+		return err
+	}
 	e.cloudwatch, err = cloudwatch.New(e.store, cloudwatch.Config{
-		Account: c.Account, Region: c.Region, Metrics: &e.metrics, Functions: alarmFunctions{e.lambda}, Events: alarmEvents{e.events}, Logger: c.Logger,
+		Account: c.Account, Region: c.Region, Metrics: &e.metrics, Functions: alarmFunctions{e.lambda}, Topics: alarmTopics{e.sns}, Events: alarmEvents{e.events}, Logger: c.Logger,
 	})
 	return err
 }
@@ -296,6 +303,7 @@ func (e *Environment) mux() *awswire.Mux {
 	mux.CBOR(cloudwatch.CBORName, e.cloudwatch.Operations(), cloudwatch.Times...)
 	mux.JSON(cloudwatch.Target, "1.0", e.cloudwatch.Operations())
 	mux.Query(cloudwatch.QueryName, e.cloudwatch.Query())
+	mux.Query(sns.QueryName, e.sns.Query())
 	mux.Query(sts.Service, sts.Query(e.config.Account, e.iam))
 	mux.Query(cloudformation.Service, cloudformation.Stacks(e.deployed).Query())
 	e.lambda.Register(mux)

@@ -1,13 +1,20 @@
 package local
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudwatch"
 	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
+	"github.com/penstock-dev/penstock/infra/local/internal/policy"
+	"github.com/penstock-dev/penstock/infra/local/internal/sns"
+	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
 )
 
 // alarmFunctions are the functions as CloudWatch's alarms see them.
@@ -24,6 +31,36 @@ type alarmEvents struct{ events *eventbridge.Service }
 // Put implements [cloudwatch.Events].
 func (b alarmEvents) Put(detailType string, resources []string, detail []byte) error {
 	return b.events.PutFromService("aws.cloudwatch", detailType, resources, detail)
+}
+
+// alarmTopics are the topics as CloudWatch's alarms see them.
+type alarmTopics struct{ sns *sns.Service }
+
+// Publish implements [cloudwatch.Topics].
+func (t alarmTopics) Publish(topicARN, alarmARN, subject, message string) error {
+	return t.sns.PublishFromService("cloudwatch.amazonaws.com", alarmARN, topicARN, subject, message)
+}
+
+// subscribedQueues are the queues as topics see them.
+type subscribedQueues struct{ sqs *sqs.Service }
+
+// Send implements [sns.Queues].
+func (q subscribedQueues) Send(queueARN, topicARN, body string) error {
+	errs, err := q.sqs.SendFromService("sns.amazonaws.com", []sqs.Outgoing{{QueueARN: queueARN, Body: body, SourceARN: topicARN}})
+	return cmp.Or(err, errors.Join(errs...))
+}
+
+// subscribedFunctions are the functions as topics see them.
+type subscribedFunctions struct{ lambda *lambda.Lambda }
+
+// Invoke implements [sns.Functions].
+func (f subscribedFunctions) Invoke(functionARN, topicARN string, event []byte) error {
+	return f.lambda.InvokeFromService("sns.amazonaws.com", topicARN, functionARN, event)
+}
+
+// mail shows what AWS would send by email.
+func (e *Environment) mail(address, subject, message string) {
+	e.config.Logger.Warn("an email, which AWS would send", "to", address, "subject", subject, "message", message)
 }
 
 type alarmProperties struct {
@@ -69,10 +106,7 @@ func (p *alarmProperties) Validate() error {
 }
 
 func alarmName(r cloudformation.Resource, p alarmProperties) string {
-	if p.AlarmName != "" {
-		return p.AlarmName
-	}
-	return r.Stack + "-" + r.LogicalID
+	return cmp.Or(p.AlarmName, r.Stack+"-"+r.LogicalID)
 }
 
 func (e *Environment) alarm(_ context.Context, r cloudformation.Resource, p alarmProperties) (cloudformation.Attributes, error) {
@@ -95,8 +129,78 @@ type dashboardProperties struct {
 
 // dashboard makes nothing: there is no page to show it on.
 func (e *Environment) dashboard(_ context.Context, r cloudformation.Resource, p dashboardProperties) (cloudformation.Attributes, error) {
-	if p.DashboardName == "" {
-		return cloudformation.Attributes{Ref: fmt.Sprintf("%s-%s", r.Stack, r.LogicalID)}, nil
+	return cloudformation.Attributes{Ref: cmp.Or(p.DashboardName, r.Stack+"-"+r.LogicalID)}, nil
+}
+
+type topicProperties struct {
+	TopicName   string
+	DisplayName string
+	Tags        tags
+}
+
+func topicName(r cloudformation.Resource, p topicProperties) string {
+	return cmp.Or(p.TopicName, r.Stack+"-"+r.LogicalID)
+}
+
+func (e *Environment) topic(_ context.Context, r cloudformation.Resource, p topicProperties) (cloudformation.Attributes, error) {
+	name := topicName(r, p)
+	arn := e.sns.ARN(name)
+	out := cloudformation.Attributes{Ref: arn, Att: map[string]string{"TopicName": name, "TopicArn": arn}}
+	if r.Unchanged && e.sns.Exists(name) {
+		return out, nil
 	}
-	return cloudformation.Attributes{Ref: p.DashboardName}, nil
+	return out, e.sns.EnsureTopic(name, p.DisplayName, p.Tags.values())
+}
+
+func (e *Environment) removeTopic(_ context.Context, r cloudformation.Resource, p topicProperties) (string, error) {
+	return "", e.sns.DeleteTopic(topicName(r, p))
+}
+
+type topicPolicyProperties struct {
+	Topics         []string // ARNs
+	PolicyDocument json.RawMessage
+}
+
+func (p *topicPolicyProperties) Validate() error {
+	if _, err := policy.Parse(p.PolicyDocument); err != nil {
+		return fmt.Errorf("property PolicyDocument: %w", err)
+	}
+	return nil
+}
+
+func (e *Environment) topicPolicy(_ context.Context, r cloudformation.Resource, p topicPolicyProperties) (cloudformation.Attributes, error) {
+	for _, arn := range p.Topics {
+		if err := e.sns.SetPolicy(arn, string(p.PolicyDocument)); err != nil {
+			return cloudformation.Attributes{}, err
+		}
+	}
+	return cloudformation.Attributes{Ref: r.Stack + "-" + r.LogicalID}, nil
+}
+
+func (e *Environment) removeTopicPolicy(_ context.Context, _ cloudformation.Resource, p topicPolicyProperties) (string, error) {
+	for _, arn := range p.Topics {
+		if !e.sns.Exists(arn[strings.LastIndex(arn, ":")+1:]) {
+			continue
+		}
+		if err := e.sns.SetPolicy(arn, ""); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+type subscriptionProperties struct {
+	TopicArn           string
+	Protocol           string
+	Endpoint           string
+	RawMessageDelivery bool
+}
+
+func (e *Environment) topicSubscription(_ context.Context, _ cloudformation.Resource, p subscriptionProperties) (cloudformation.Attributes, error) {
+	arn, err := e.sns.Subscribe(p.TopicArn, sns.Subscription{Protocol: p.Protocol, Endpoint: p.Endpoint, Raw: p.RawMessageDelivery})
+	return cloudformation.Attributes{Ref: arn, Att: map[string]string{"Arn": arn}}, err
+}
+
+func (e *Environment) removeTopicSubscription(_ context.Context, _ cloudformation.Resource, p subscriptionProperties) (string, error) {
+	return "", e.sns.UnsubscribeEndpoint(p.TopicArn, p.Protocol, p.Endpoint)
 }

@@ -226,6 +226,21 @@ func (s *Service) Unsubscribe(subscriptionARN string) error {
 	return err
 }
 
+// UnsubscribeEndpoint removes the subscription of a protocol and endpoint. One
+// that does not exist is not an error.
+func (s *Service) UnsubscribeEndpoint(topicARN, protocol, endpoint string) error {
+	t, err := s.find(topicARN)
+	if err != nil {
+		return nil //nolint:nilerr // it went with its topic
+	}
+	for _, sub := range t.Subscriptions {
+		if sub.Protocol == protocol && sub.Endpoint == endpoint {
+			return s.Unsubscribe(sub.ARN)
+		}
+	}
+	return nil
+}
+
 // change replaces a topic by what edit makes of a copy of it.
 func (s *Service) change(topicARN string, edit func(*Topic) error) error {
 	s.mu.Lock()

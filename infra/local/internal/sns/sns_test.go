@@ -207,6 +207,13 @@ func TestTopicsAndSubscriptionsOutliveARestart(t *testing.T) {
 	if again, err := s.Subscribe(people, sub); err != nil || again != arn {
 		t.Errorf("subscribed again as %s, %v; was %s", again, err, arn)
 	}
+	defer func() {
+		for range 2 {
+			if err := s.UnsubscribeEndpoint(people, "sqs", queue); err != nil || len(s.topics["people"].Subscriptions) != 0 {
+				t.Errorf("unsubscribed: %v", err)
+			}
+		}
+	}()
 	d.refuse = errors.New("the queue is gone") // which keeps the message from nobody else
 	if _, err := s.publish(s.topics["people"], message{text: "m"}); err != nil || !slices.Equal(d.bodies, []string{"m"}) {
 		t.Errorf("published: %v, %q", err, d.bodies)
