@@ -1,14 +1,13 @@
 package stacks
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/jsii-runtime-go"
 
-	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/infra/names"
 )
@@ -73,11 +72,8 @@ func sourcesOf(types *schema.Set) []source {
 func putEvents(n names.Names, s source) statement {
 	var detailTypes []string
 	for _, name := range s.types {
-		t, err := events.ParseType(name)
-		if err != nil {
-			panic(fmt.Errorf("event type %q: %w", name, err))
-		}
-		detailTypes = append(detailTypes, t.Name)
+		_, detailType, _ := strings.Cut(name, "/")
+		detailTypes = append(detailTypes, detailType)
 	}
 	return statement{
 		actions:   []string{"events:PutEvents"},

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 var raceDetector bool
 
 // needsNode skips a test of the CDK where it cannot run.
-func needsNode(t *testing.T) {
+func needsNode(t testing.TB) {
 	t.Helper()
 	if _, err := exec.LookPath("node"); err != nil {
 		t.Skip("skipped: the CDK needs Node, and there is no node on the PATH")
@@ -42,7 +42,7 @@ func needsNode(t *testing.T) {
 }
 
 // newApp returns a CDK app that has the context of this project's cdk.json.
-func newApp(t *testing.T) awscdk.App {
+func newApp(t testing.TB) awscdk.App {
 	t.Helper()
 	data, err := os.ReadFile("../../cdk.json")
 	if err != nil {
@@ -57,7 +57,7 @@ func newApp(t *testing.T) awscdk.App {
 
 // noProgram stands in for the compiler: a template does not depend on what a
 // program does.
-func noProgram(t *testing.T) func(string) (string, error) {
+func noProgram(t testing.TB) func(string) (string, error) {
 	dir := t.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("a program"), 0o755); err != nil {
 		t.Fatal(err)

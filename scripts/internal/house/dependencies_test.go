@@ -79,7 +79,7 @@ var allowed = []struct {
 	may    []string
 }{
 	{"infra/names", []string{"infra/names"}},
-	{"infra/local", []string{"infra/local", "infra/names", "infra/snapshots", "events/pattern"}},
+	{"infra/local", []string{"infra/local", "infra/internal", "infra/names", "infra/snapshots", "events/pattern"}},
 	{"events/pattern", []string{"events/pattern"}},
 	{"events/schema", []string{"events"}},
 	{"functions/handler/notification", []string{"functions/handler/notification", "events/pattern"}},
