@@ -131,7 +131,6 @@ func TestEachEntryIsAcceptedOrRefusedByItself(t *testing.T) {
 	out, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{Entries: []types.PutEventsRequestEntry{
 		entry("shop", "savings", "W", `{}`),
 		entry("shop", "savings", "W", ""),
-		entry("shop", "savings", "W", `{"a":`),
 		entry("shop", "savings", "W", `[1]`),
 		entry("shop", "aws.s3", "W", `{}`),
 		entry("shop", "savings", strings.Repeat("W", 129), `{}`),
@@ -139,11 +138,12 @@ func TestEachEntryIsAcceptedOrRefusedByItself(t *testing.T) {
 		entry("shop", "savings", "W", `{"a":`+strings.Repeat("[", 1000)+strings.Repeat("]", 1000)+`}`),
 		entry("shop", "savings", "W", `{"a":`+strings.Repeat("[", 999)+strings.Repeat("]", 999)+`}`),
 		entry(s.BusARN("shop"), "savings", "W", `{}`),
+		entry("arn:aws:events:us-east-1:111122223333:event-bus/shop", "savings", "W", `{}`),
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, code := range []string{"", "InvalidArgument", "MalformedDetail", "MalformedDetail", "NotAuthorizedForSourceException", "InvalidArgument", "", "MalformedDetail", "", ""} {
+	for i, code := range []string{"", "InvalidArgument", "MalformedDetail", "NotAuthorizedForSourceException", "InvalidArgument", "", "MalformedDetail", "", "", "InvalidAccountIdException"} {
 		if got := aws.ToString(out.Entries[i].ErrorCode); got != code || (code == "") == (out.Entries[i].EventId == nil) {
 			t.Errorf("entry %d: %q %v, want %q", i, got, aws.ToString(out.Entries[i].ErrorMessage), code)
 		}

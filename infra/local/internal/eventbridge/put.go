@@ -232,6 +232,10 @@ func (s *Service) match(entry Entry) (routed, *awswire.Error) {
 		rules = b.enabled
 	}
 	s.mu.RUnlock()
+	if strings.HasPrefix(name, "arn:") {
+		return routed{}, awswire.Errorf("InvalidAccountIdException", "The account ID provided is not valid: event bus %s is not one of account %s and region %s, which are all that the local environment has.",
+			name, s.config.Account, s.config.Region)
+	}
 	out := routed{id: uuid.NewString()}
 	if !ok {
 		// EventBridge accepts such an entry, and drops it.
