@@ -12,6 +12,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
 	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb"
 	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
+	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
 )
 
 // watch is a guard that notes what is asked, and denies everything if it is told
@@ -110,6 +111,10 @@ func TestEveryOperationAsksForWhatAWSAsks(t *testing.T) {
 		if err := e.sqs.EnsureQueue(name, nil, nil); err != nil {
 			t.Fatal(err)
 		}
+	}
+	redrive := sqs.Attributes{"RedrivePolicy": `{"deadLetterTargetArn":"` + e.sqs.ARN("other") + `","maxReceiveCount":"1"}`}
+	if err := e.sqs.EnsureQueue("source", redrive, nil); err != nil {
+		t.Fatal(err)
 	}
 	if err := e.events.EnsureBus(eventbridge.Bus{Name: "b"}); err != nil {
 		t.Fatal(err)

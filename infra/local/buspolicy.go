@@ -24,7 +24,3 @@ func (e *Environment) busPolicy(_ context.Context, _ cloudformation.Resource, p 
 	err := e.events.EnsureStatement(p.EventBusName, p.StatementId, p.Statement)
 	return cloudformation.Attributes{Ref: p.EventBusName + "|" + p.StatementId}, err
 }
-
-func (e *Environment) removeBusPolicy(_ context.Context, _ cloudformation.Resource, p busPolicyProperties) (string, error) {
-	return "", e.events.DeleteStatement(p.EventBusName, p.StatementId)
-}

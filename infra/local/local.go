@@ -12,7 +12,8 @@
 //     implementation of its service (internal/<service>), and removes those
 //     that an earlier run had and the templates have no longer: as an update
 //     does, which is what a start on an earlier run's directory is.
-//  6. It serves the services' own wire protocols on the one port.
+//  6. It serves the services' own wire protocols on the one port. Each request
+//     is decided by the roles and policies of the templates (internal/iam).
 //
 // Everything is durable before it is acknowledged: after a kill -9 and another
 // Start on the same directory, nothing acknowledged is lost.

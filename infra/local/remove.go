@@ -73,6 +73,23 @@ func (e *Environment) removeLogGroup(_ context.Context, _ cloudformation.Resourc
 	return "", e.logs.DeleteGroup(p.LogGroupName)
 }
 
+func (e *Environment) removeRole(_ context.Context, r cloudformation.Resource, p roleProperties) (string, error) {
+	e.iam.DeleteRole(nameOr(p.RoleName, r))
+	return "", nil
+}
+
+func (e *Environment) removeRolePolicy(_ context.Context, r cloudformation.Resource, _ rolePolicyProperties) (string, error) {
+	return "", e.iam.DeletePolicy(rolePolicyID(r))
+}
+
+func (e *Environment) removeManagedPolicy(_ context.Context, r cloudformation.Resource, p managedPolicyProperties) (string, error) {
+	return "", e.iam.DeletePolicy(e.iam.PolicyARN(nameOr(p.ManagedPolicyName, r)))
+}
+
+func (e *Environment) removeBusPolicy(_ context.Context, _ cloudformation.Resource, p busPolicyProperties) (string, error) {
+	return "", e.events.DeleteStatement(p.EventBusName, p.StatementId)
+}
+
 // counted says how many of something there are, or nothing for none.
 func counted(n int, what string) string {
 	switch n {

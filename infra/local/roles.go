@@ -72,6 +72,8 @@ func (e *Environment) rolePolicy(_ context.Context, r cloudformation.Resource, p
 	return cloudformation.Attributes{Ref: id, Att: map[string]string{"Id": id}}, err
 }
 
+func rolePolicyID(r cloudformation.Resource) string { return r.Stack + "-" + r.LogicalID }
+
 type managedPolicyProperties struct {
 	ManagedPolicyName string
 	Description       string
@@ -101,18 +103,3 @@ type Grant = iam.Grant
 // Grants returns what the policies of all roles allow, in the order of the roles,
 // and whether it was ever used since the data directory was made.
 func (e *Environment) Grants() []Grant { return e.iam.Grants() }
-
-func (e *Environment) removeRole(_ context.Context, r cloudformation.Resource, p roleProperties) (string, error) {
-	e.iam.DeleteRole(nameOr(p.RoleName, r))
-	return "", nil
-}
-
-func (e *Environment) removeRolePolicy(_ context.Context, r cloudformation.Resource, _ rolePolicyProperties) (string, error) {
-	return "", e.iam.DeletePolicy(rolePolicyID(r))
-}
-
-func (e *Environment) removeManagedPolicy(_ context.Context, r cloudformation.Resource, p managedPolicyProperties) (string, error) {
-	return "", e.iam.DeletePolicy(e.iam.PolicyARN(nameOr(p.ManagedPolicyName, r)))
-}
-
-func rolePolicyID(r cloudformation.Resource) string { return r.Stack + "-" + r.LogicalID }

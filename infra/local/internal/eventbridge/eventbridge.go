@@ -239,7 +239,7 @@ func ruleKey() store.Key { return store.NewKey("eventbridge.rule") }
 
 // BusARN returns the ARN of the bus with the given name.
 func (s *Service) BusARN(name string) string {
-	return fmt.Sprintf("arn:aws:events:%s:%s:event-bus/%s", s.config.Region, s.config.Account, name)
+	return "arn:aws:events:" + s.config.Region + ":" + s.config.Account + ":event-bus/" + name
 }
 
 // RuleARN returns the ARN of a rule; the default bus has no part in it.

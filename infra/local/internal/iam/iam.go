@@ -43,7 +43,8 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
-// Mode is what becomes of a request that is not allowed.
+// Mode is what becomes of a request that is not allowed. What services do to each
+// other needs the permission of a resource's policy in every mode.
 type Mode string
 
 const (

@@ -98,17 +98,24 @@ func (s *Service) byURL(ctx context.Context, action, queueURL string) (*queue, e
 		return nil, awswire.Errorf("InvalidAddress", "The address %q is not valid for this endpoint", queueURL)
 	}
 	name := path.Base(u.Path)
-	if err := s.authorize(ctx, action, name); err != nil {
-		return nil, err
+	q, err := s.find(name)
+	if refused := s.authorizeQueue(ctx, action, name, q); refused != nil {
+		return nil, refused
 	}
-	return s.find(name)
+	return q, err
 }
 
 // authorize asks whether the caller may perform an action, like SendMessage, on
 // the queue of the given name, which need not exist.
 func (s *Service) authorize(ctx context.Context, action, name string) error {
+	q, _ := s.find(name)
+	return s.authorizeQueue(ctx, action, name, q)
+}
+
+// authorizeQueue is authorize for a queue that was found, or nil.
+func (s *Service) authorizeQueue(ctx context.Context, action, name string, q *queue) error {
 	a := awswire.Access{Action: "sqs:" + action, Resource: s.ARN(name)}
-	if q, err := s.find(name); err == nil {
+	if q != nil {
 		a.Policy = q.policy()
 	}
 	return awswire.Authorize(ctx, a)

@@ -63,6 +63,21 @@ func (s *Service) authorizeMove(ctx context.Context, operation, sourceARN string
 	return nil
 }
 
+// destinations are the names of the queues to which a move may send: without a
+// destination, all those whose DLQ the source is.
+func (s *Service) destinations(sourceARN, destinationARN string) []string {
+	if destinationARN != "" {
+		return []string{nameOf(destinationARN)}
+	}
+	var out []string
+	for _, q := range s.all() {
+		if dlq := q.deadLetterQueue(); dlq.queue != nil && s.ARN(dlq.queue.name) == sourceARN {
+			out = append(out, q.name)
+		}
+	}
+	return out
+}
+
 // nameOf is the name of the queue that an ARN names.
 func nameOf(arn string) string { return arn[strings.LastIndex(arn, ":")+1:] }
 
@@ -91,8 +106,8 @@ func (s *Service) startMessageMoveTask(ctx context.Context, in *struct {
 	if err := s.authorizeMove(ctx, "StartMessageMoveTask", in.SourceArn); err != nil {
 		return nil, err
 	}
-	if in.DestinationArn != "" {
-		if err := s.authorize(ctx, "SendMessage", nameOf(in.DestinationArn)); err != nil {
+	for _, destination := range s.destinations(in.SourceArn, in.DestinationArn) {
+		if err := s.authorize(ctx, "SendMessage", destination); err != nil {
 			return nil, err
 		}
 	}

@@ -459,7 +459,7 @@ func noSuchQueue(name string) error {
 
 // ARN returns the ARN of the queue with the given name.
 func (s *Service) ARN(name string) string {
-	return fmt.Sprintf("arn:aws:sqs:%s:%s:%s", s.config.Region, s.config.Account, name)
+	return "arn:aws:sqs:" + s.config.Region + ":" + s.config.Account + ":" + name
 }
 
 // QueueURL returns the URL of the queue with the given name.
