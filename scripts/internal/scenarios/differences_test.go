@@ -87,6 +87,8 @@ var eventsDifferences = []difference{
 	{"events", "a disabled rule delivers nothing", []string{"the queue of the disabled rule"}, "moto delivers all the same", "DisableRule"},
 	{"events", "events fail one by one", []string{"PutEvents"}, "moto does not check that the detail is an object, that the source is no AWS service's, nor the type's length", "PutEventsResultEntry"},
 	{"events", "calls of PutEvents have their limits", steps("PutEvents", "2", "3", "4", "5"), unchecked + ": neither none, nor the total size", "PutEvents"},
+	{"events", "an archive is replayed", []string{"received.id", "received.ingestion-time"}, "moto gives the event another id and a member more", "Archiving and replaying events in Amazon EventBridge"},
+	{"events", "an archive is replayed", []string{"CancelReplay"}, "moto cancels what is over", "CancelReplay"},
 	{"events", "an event for a bus that is not there", []string{"PutEvents"}, "moto refuses the whole call, with an error that PutEvents does not have", "PutEvents"},
 }
 
@@ -146,6 +148,15 @@ var otherDifferences = []difference{
 	{"logs", "a log group is described", []string{"group.LogGroupClass"}, "moto leaves it empty", "LogGroup"},
 	{"logs", "reading logs has its limits", []string{"FilterLogEvents 2"}, "moto takes names and a prefix together", "FilterLogEvents"},
 	{"logs", "reading logs has its limits", []string{"DescribeLogGroups 2"}, "moto takes a prefix and a pattern together", "DescribeLogGroups"},
+
+	{"cloudwatch", "figures are put and read", []string{"computed*"}, "moto computes no expressions", "Using math expressions with CloudWatch metrics"},
+	{"cloudwatch", "statistics are read", []string{"GetMetricStatistics.Datapoints[0].Unit"}, "moto leaves it out", "Datapoint"},
+	{"cloudwatch", "figures that are not valid are refused", []string{"*"}, unchecked + ", or has another error", "PutMetricData, MetricDatum"},
+	{"cloudwatch", "alarms are checked", []string{"*"}, unchecked, "PutMetricAlarm"},
+	{"cloudwatch", "", []string{"alarm.StateValue", "alarm 2.StateValue"}, "moto begins in the state OK", "PutMetricAlarm"},
+	{"cloudwatch", "", []string{"alarm.StateTransitionedTimestamp", "alarm 2.StateTransitionedTimestamp"}, "moto leaves it out", "MetricAlarm"},
+	{"cloudwatch", "the state of an alarm is set, and remembered", []string{"SetAlarmState 3"}, "moto has another error for a state that is none; the page has neither", "SetAlarmState"},
+	{"cloudwatch", "the state of an alarm is set, and remembered", []string{"DescribeAlarmHistory", "history*"}, crashes, "DescribeAlarmHistory"},
 
 	{"cloudformation", "a resource is found by its logical and its physical id", []string{"found 2"}, "moto does not look for physical ids", "DescribeStackResources"},
 }

@@ -27,7 +27,7 @@ func TestMotoAnswersTheSameExceptForTheListedDifferences(t *testing.T) {
 	}
 	config := startMoto(t, program)
 	seen := make([]bool, len(differences))
-	play(t, scenarios.Target{Config: config, Stack: stack, Prefix: "s"}, func(t *testing.T, s scenarios.Scenario, theirs scenarios.Transcript) {
+	play(t, scenarios.Target{Config: config, Stack: stack, Prefix: "s", OldCloudWatch: true}, scenarios.All(), func(t *testing.T, s scenarios.Scenario, theirs scenarios.Transcript) {
 		for _, d := range scenarios.Compare(want(t, s), theirs) {
 			known := false
 			for i, listed := range differences {

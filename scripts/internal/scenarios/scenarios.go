@@ -24,6 +24,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -31,6 +33,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/transport/http/protocol/awsquery"
 )
 
 // Target is a place where scenarios run.
@@ -43,12 +46,15 @@ type Target struct {
 	// Prefix begins the names of all that is made: letters, digits and hyphens,
 	// at most 20. Runs at the same time have different ones.
 	Prefix string
+	// OldCloudWatch speaks to CloudWatch in its query protocol, for a place that
+	// does not know its newer one.
+	OldCloudWatch bool
 }
 
 // Scenario is one small piece of behaviour.
 type Scenario struct {
 	// Service is the service that it is about: sqs, events, dynamodb, secrets,
-	// lambda, logs, cloudformation or sts.
+	// lambda, logs, cloudwatch, cloudformation or sts.
 	Service string
 	// Name says what happens, and differs from any other of the service.
 	Name string
@@ -58,8 +64,8 @@ type Scenario struct {
 
 // All returns every scenario, service by service.
 func All() []Scenario {
-	return slices.Concat(queues(), messages(), redrives(), eventBuses(), patterns(), deliveries(), items(), expressions(),
-		pages(), batches(), transactions(), secrets(), functions(), groups(), stacks(), identities())
+	return slices.Concat(queues(), messages(), redrives(), eventBuses(), patterns(), deliveries(), archives(), items(), expressions(),
+		pages(), batches(), transactions(), secrets(), functions(), groups(), alarms(), stacks(), identities())
 }
 
 // scenarios makes the scenarios of a service.
@@ -87,8 +93,13 @@ func (s Scenario) Run(ctx context.Context, target Target) (_ Transcript, err err
 		secrets: secretsmanager.NewFromConfig(target.Config),
 		lambda:  lambda.NewFromConfig(target.Config),
 		logs:    cloudwatchlogs.NewFromConfig(target.Config),
-		stacks:  cloudformation.NewFromConfig(target.Config),
-		sts:     sts.NewFromConfig(target.Config),
+		metrics: cloudwatch.NewFromConfig(target.Config, func(o *cloudwatch.Options) {
+			if target.OldCloudWatch {
+				o.Protocol = awsquery.New(schemas.GraniteServiceVersion20100801)
+			}
+		}),
+		stacks: cloudformation.NewFromConfig(target.Config),
+		sts:    sts.NewFromConfig(target.Config),
 	}
 	r.transcript.prefix = r.prefix
 	defer func() {
@@ -138,6 +149,7 @@ type run struct {
 	secrets *secretsmanager.Client
 	lambda  *lambda.Client
 	logs    *cloudwatchlogs.Client
+	metrics *cloudwatch.Client
 	stacks  *cloudformation.Client
 	sts     *sts.Client
 }

@@ -210,6 +210,9 @@ func (r *recorder) plain(member string, v reflect.Value) any {
 		}
 		return out
 	case reflect.String:
+		if v.Len() == 0 && v.Type() != reflect.TypeFor[string]() {
+			return nil // an enumeration's value that is missing
+		}
 		return scalar{member, v.String()}
 	default:
 		return scalar{member, fmt.Sprint(v.Interface())}
@@ -228,7 +231,7 @@ type scalar struct{ member, text string }
 // unordered are the lists whose order means nothing.
 var unordered = map[string]bool{
 	"Messages": true, "QueueUrls": true, "Successful": true, "Failed": true, "Tags": true, "Rules": true, "VersionIdsToStages": true,
-	"EventSourceMappings": true, "VersionStages": true, "AttributeDefinitions": true, "Versions": true, "TargetIds": true,
+	"EventSourceMappings": true, "MetricAlarms": true, "Metrics": true, "VersionStages": true, "AttributeDefinitions": true, "Versions": true, "TargetIds": true,
 }
 
 // sortPlain sorts by what does not change between two runs.

@@ -30,7 +30,7 @@ type AlarmConfig struct {
 	Metric
 	Statistic         string `json:",omitempty"` // this,
 	ExtendedStatistic string `json:",omitempty"` // or this, a percentile
-	Period            int    `json:",omitempty"` // seconds, a multiple of 60
+	Period            int    `json:",omitzero"`  // seconds, a multiple of 60
 	Unit              string `json:",omitempty"`
 
 	Metrics []Query `json:",omitempty"`

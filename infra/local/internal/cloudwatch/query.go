@@ -47,9 +47,16 @@ func (m Metric) metric(unit metric.Unit) (metric.Metric, error) {
 	if m.MetricName == "" {
 		return metric.Metric{}, missing("MetricName")
 	}
+	if n := len(m.MetricName); n > maxMetricName {
+		return metric.Metric{}, invalid("MetricName: want 1 to %d characters (got %d)", maxMetricName, n)
+	}
 	dimensions, err := checkDimensions(m.Dimensions)
 	return metric.New(m.Namespace, m.MetricName, unit, dimensions...), err
 }
+
+// maxMetricName is how long the name of a metric is at most ("MetricDatum",
+// Amazon CloudWatch API reference).
+const maxMetricName = 255
 
 // maxDimensions is how many dimensions a metric has ("MetricDatum", Amazon
 // CloudWatch API reference).
