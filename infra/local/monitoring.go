@@ -37,8 +37,8 @@ func (b alarmEvents) Put(detailType string, resources []string, detail []byte) e
 type alarmTopics struct{ sns *sns.Service }
 
 // Publish implements [cloudwatch.Topics].
-func (t alarmTopics) Publish(topicARN, alarmARN, subject, message string) error {
-	return t.sns.PublishFromService("cloudwatch.amazonaws.com", alarmARN, topicARN, subject, message)
+func (t alarmTopics) Publish(topicARN, alarmARN string, n cloudwatch.Notification) error {
+	return t.sns.PublishFromService("cloudwatch.amazonaws.com", alarmARN, topicARN, sns.Message{Subject: n.Subject, Text: n.Message, Email: n.Email})
 }
 
 // subscribedQueues are the queues as topics see them.

@@ -94,7 +94,7 @@ func TestADeployedAlarmTellsPeopleAndTheBus(t *testing.T) {
 		}
 		return got["ALARM"] != "" && got["CloudWatch Alarm State Change"] != ""
 	})
-	if !strings.Contains(log.String(), `to=ann@example.org subject="ALARM: \"late\" in US East (N. Virginia)"`) {
+	if !strings.Contains(log.String(), `to=ann@example.org subject="ALARM: \"late\" in US East (N. Virginia)" message="Your Amazon CloudWatch alarm`) {
 		t.Errorf("the email was not shown: %s", log)
 	}
 	if without := strings.Join(env.WithoutEffect(), "; "); !strings.Contains(without, "dashboards") || !strings.Contains(without, "email") {

@@ -20,7 +20,14 @@ type Functions interface {
 type Topics interface {
 	// Publish publishes to a topic on behalf of an alarm, as
 	// cloudwatch.amazonaws.com.
-	Publish(topicARN, alarmARN, subject, message string) error
+	Publish(topicARN, alarmARN string, n Notification) error
+}
+
+// Notification is what an alarm tells the subscribers of a topic.
+type Notification struct {
+	Subject string
+	Message string // a JSON document, for programs
+	Email   string // a sentence, for people
 }
 
 // Events is what alarms need of EventBridge.
@@ -36,6 +43,7 @@ type Events interface {
 type action struct {
 	ARN      string `json:",omitempty"` // of a topic or function; empty: an event on the bus
 	Subject  string `json:",omitempty"` // for a topic
+	Email    string `json:",omitempty"` // likewise
 	Document string
 }
 
@@ -60,6 +68,7 @@ func (s *Service) actionsOf(a *Alarm, before AlarmState) ([]action, error) {
 		if isTopic(arn) {
 			one.Subject = fmt.Sprintf("%s: %q in %s", a.State.Value, a.AlarmName, regionName(s.config.Region))
 			one.Subject = one.Subject[:min(len(one.Subject), maxSubject)]
+			one.Email = s.email(a)
 			document, err = s.notification(a, before)
 		} else {
 			document, err = s.invocation(a, before)
@@ -119,7 +128,7 @@ func (s *Service) do(a *Alarm, one action) error {
 	case one.ARN == "" && s.config.Events != nil:
 		return s.config.Events.Put("CloudWatch Alarm State Change", []string{s.ARN(a.AlarmName)}, []byte(one.Document))
 	case isTopic(one.ARN) && s.config.Topics != nil:
-		return s.config.Topics.Publish(one.ARN, s.ARN(a.AlarmName), one.Subject, one.Document)
+		return s.config.Topics.Publish(one.ARN, s.ARN(a.AlarmName), Notification{one.Subject, one.Document, one.Email})
 	case isFunction(one.ARN) && s.config.Functions != nil:
 		return s.config.Functions.Invoke(one.ARN, s.ARN(a.AlarmName), []byte(one.Document))
 	}
@@ -206,7 +215,17 @@ func (s *Service) invocation(a *Alarm, before AlarmState) ([]byte, error) {
 	}{"aws.cloudwatch", s.ARN(a.AlarmName), s.config.Account, stamp(a.State.UpdatedAt), s.config.Region, dataOf(a, before)})
 }
 
-// notification is the message to a topic; people receive it, and functions
+// email is what people are told; AWS adds a link and a table.
+func (s *Service) email(a *Alarm) string {
+	text := fmt.Sprintf("Your Amazon CloudWatch alarm %q in the %s region has entered the %s state, because %q.",
+		a.AlarmName, regionName(s.config.Region), a.State.Value, a.State.Reason)
+	if a.AlarmDescription != "" {
+		text += " " + a.AlarmDescription
+	}
+	return text
+}
+
+// notification is the message to a topic, as queues and functions receive it
 // (events.CloudWatchAlarmSNSPayload of aws-lambda-go).
 func (s *Service) notification(a *Alarm, before AlarmState) ([]byte, error) {
 	type dimension struct {

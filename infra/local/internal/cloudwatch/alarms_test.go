@@ -40,12 +40,12 @@ func (a *acted) Invoke(functionARN, alarmARN string, event []byte) error {
 	return a.add(functionARN[strings.LastIndex(functionARN, ":")+1:], e.AlarmData.State.Value, string(event))
 }
 
-func (a *acted) Publish(topicARN, alarmARN, subject, message string) error {
+func (a *acted) Publish(topicARN, alarmARN string, n Notification) error {
 	var m awsevents.CloudWatchAlarmSNSPayload
-	if err := json.Unmarshal([]byte(message), &m); err != nil {
+	if err := json.Unmarshal([]byte(n.Message), &m); err != nil {
 		return err
 	}
-	return a.add(topicARN[strings.LastIndex(topicARN, ":")+1:], m.NewStateValue, subject+"\n"+message)
+	return a.add(topicARN[strings.LastIndex(topicARN, ":")+1:], m.NewStateValue, n.Subject+"\n"+n.Email+"\n"+n.Message)
 }
 
 func (a *acted) Put(detailType string, resources []string, detail []byte) error {
@@ -115,9 +115,9 @@ func TestAnAlarmActsWhenItsStateChangesAndOnlyThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var registry metric.Registry
 		done := &acted{}
-		dir := t.TempDir()
+		st := openStore(t)
 		config := Config{Metrics: &registry, Functions: done, Topics: done, Events: done}
-		s, end := newService(t, dir, config)
+		s, end := newService(t, st, config)
 		if err := s.PutAlarm(failures()); err != nil {
 			t.Fatal(err)
 		}
@@ -137,7 +137,7 @@ func TestAnAlarmActsWhenItsStateChangesAndOnlyThen(t *testing.T) {
 		expectActed(t, "still bad", done, "")
 		end()
 
-		s, end = newService(t, dir, config)
+		s, end = newService(t, st, config)
 		defer end()
 		expectState(t, "after a restart", s, stateAlarm)
 		minuteOfEvents(&registry, 0, 0)
@@ -155,9 +155,9 @@ func TestWhatAnAlarmHasToDoIsTriedUntilItIsDoneOrRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var registry metric.Registry
 		done := &acted{fail: errors.New("the store is full")}
-		dir := t.TempDir()
+		st := openStore(t)
 		config := Config{Metrics: &registry, Functions: done, Topics: done, Events: done}
-		s, end := newService(t, dir, config)
+		s, end := newService(t, st, config)
 		if err := s.PutAlarm(failures()); err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +166,7 @@ func TestWhatAnAlarmHasToDoIsTriedUntilItIsDoneOrRefused(t *testing.T) {
 		end()
 		expectActed(t, "while it fails", done, "")
 		done.fail = nil
-		s, end = newService(t, dir, config)
+		s, end = newService(t, st, config)
 		defer end()
 		synctest.Wait()
 		expectActed(t, "after a restart", done, "CloudWatch Alarm State Change OK; people OK")
@@ -191,7 +191,7 @@ func TestWhatAnAlarmHasToDoIsTriedUntilItIsDoneOrRefused(t *testing.T) {
 func TestDisabledActionsAreNotTaken(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := &acted{}
-		s, end := newService(t, t.TempDir(), Config{Functions: done, Topics: done, Events: done})
+		s, end := newService(t, openStore(t), Config{Functions: done, Topics: done, Events: done})
 		defer end()
 		if err := s.PutAlarm(failures()); err != nil {
 			t.Fatal(err)
@@ -207,7 +207,7 @@ func TestDisabledActionsAreNotTaken(t *testing.T) {
 
 func TestAnUpdateLeavesTheStateAndADeletionTheHistory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, end := newService(t, t.TempDir(), Config{})
+		s, end := newService(t, openStore(t), Config{})
 		defer end()
 		config := failures()
 		put := func() {
@@ -246,7 +246,7 @@ func TestAnUpdateLeavesTheStateAndADeletionTheHistory(t *testing.T) {
 func TestPeriodsSlideWithTheMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var registry metric.Registry
-		s, end := newService(t, t.TempDir(), Config{Metrics: &registry})
+		s, end := newService(t, openStore(t), Config{Metrics: &registry})
 		defer end()
 		nine := 9.0
 		if err := s.PutAlarm(AlarmConfig{AlarmName: "failures", Metric: Metric{Namespace: "AWS/Lambda", MetricName: "InvokedEventCount", Dimensions: []Dimension{{"EventSourceMappingUUID", "1"}}},
@@ -270,7 +270,7 @@ func TestDocumentsAreThoseOfCloudWatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var registry metric.Registry
 		done := &acted{}
-		s, end := newService(t, t.TempDir(), Config{Metrics: &registry, Functions: done, Topics: done, Events: done})
+		s, end := newService(t, openStore(t), Config{Metrics: &registry, Functions: done, Topics: done, Events: done})
 		defer end()
 		twelve := 12.0
 		if err := s.PutAlarm(AlarmConfig{AlarmName: "lambda_error_alarm", AlarmDescription: "look at the log",
@@ -307,7 +307,9 @@ func TestDocumentsAreThoseOfCloudWatch(t *testing.T) {
 		if got, want := done.docs[2], `{"source":"aws.cloudwatch","alarmArn":"arn:aws:cloudwatch:us-east-1:000000000000:alarm:lambda_error_alarm","accountId":"000000000000","time":"2000-01-01T00:02:00.000+0000","region":"us-east-1","alarmData":{`+detail+`}}`; got != want {
 			t.Errorf("the function gets\n%s\nwant\n%s", got, want)
 		}
+		email := strings.NewReplacer(`\u003e`, ">").Replace(alarmReason)
 		want := `ALARM: "lambda_error_alarm" in US East (N. Virginia)` + "\n" +
+			`Your Amazon CloudWatch alarm "lambda_error_alarm" in the US East (N. Virginia) region has entered the ALARM state, because ` + email + `. look at the log` + "\n" +
 			`{"AlarmName":"lambda_error_alarm","AlarmDescription":"look at the log","AWSAccountId":"000000000000","AlarmConfigurationUpdatedTimestamp":"2000-01-01T00:00:00.000+0000",` +
 			`"NewStateValue":"ALARM","NewStateReason":` + alarmReason + `,"StateChangeTime":"2000-01-01T00:02:00.000+0000","Region":"US East (N. Virginia)",` +
 			`"AlarmArn":"arn:aws:cloudwatch:us-east-1:000000000000:alarm:lambda_error_alarm","OldStateValue":"OK","OKActions":[],"AlarmActions":["` + breakerARN + `","` + peopleARN + `"],"InsufficientDataActions":[],` +
@@ -320,7 +322,7 @@ func TestDocumentsAreThoseOfCloudWatch(t *testing.T) {
 }
 
 func TestAnUnsoundAlarmIsRefusedByName(t *testing.T) {
-	s, end := newService(t, t.TempDir(), Config{})
+	s, end := newService(t, openStore(t), Config{})
 	defer end()
 	zero, yes := 0, true
 	for want, edit := range map[string]func(*AlarmConfig){

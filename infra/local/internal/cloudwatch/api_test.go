@@ -24,7 +24,7 @@ import (
 
 func serve(t *testing.T, config Config) (*awscloudwatch.Client, string) {
 	t.Helper()
-	s, end := newService(t, t.TempDir(), config)
+	s, end := newService(t, openStore(t), config)
 	mux := awswire.NewMux(slog.New(slog.DiscardHandler))
 	mux.CBOR(CBORName, s.Operations(), Times...)
 	mux.JSON(Target, "1.0", s.Operations())

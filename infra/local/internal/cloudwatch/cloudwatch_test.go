@@ -10,25 +10,35 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
-// newService opens a service on the store in dir, whose clock runs. end closes
-// both, as the end of a process does.
-func newService(t testing.TB, dir string, config Config) (s *Service, end func()) {
+// openStore opens a store that is closed at the test's end. What stands for a
+// restart is another service on it: in a bubble of synctest it cannot be opened
+// again, since what that takes is shared with other bubbles.
+func openStore(t testing.TB) *store.Store {
 	t.Helper()
-	st, err := store.Open(dir)
+	st, err := store.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := st.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return st
+}
+
+// newService returns a service on a store, whose clock runs until end.
+func newService(t testing.TB, st *store.Store, config Config) (s *Service, end func()) {
+	t.Helper()
 	config.Account, config.Region, config.Logger = "000000000000", "us-east-1", slog.New(slog.DiscardHandler)
-	if s, err = New(st, config); err != nil {
+	s, err := New(st, config)
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.Start()
 	return s, func() {
 		s.Stop()
 		if err := s.Flush(); err != nil {
-			t.Error(err)
-		}
-		if err := st.Close(); err != nil {
 			t.Error(err)
 		}
 	}
@@ -68,9 +78,9 @@ var orders = metric.New("Shop", "Orders", metric.Count, metric.Dimension{Name: "
 
 func TestWhatIsRecordedBelongsToItsMinuteAndOutlivesARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
+		st := openStore(t)
 		var registry metric.Registry
-		s, end := newService(t, dir, Config{Metrics: &registry})
+		s, end := newService(t, st, Config{Metrics: &registry})
 		start := time.Now()
 		series := registry.Series("Shop", "Orders", metric.Count, orders.Dimensions...)
 		series.Add(1)
@@ -84,7 +94,7 @@ func TestWhatIsRecordedBelongsToItsMinuteAndOutlivesARestart(t *testing.T) {
 		expectSums(t, "in the fourth", sums(t, s, orders, start), 3, 4, -1, 8)
 		end()
 
-		s, end = newService(t, dir, Config{Metrics: &registry})
+		s, end = newService(t, st, Config{Metrics: &registry})
 		defer end()
 		series.Add(16)
 		expectSums(t, "after a restart in that minute", sums(t, s, orders, start), 3, 4, -1, 24)
@@ -99,7 +109,7 @@ func TestAGaugeHasTheLastStateOfEachMinuteAndThePresentOne(t *testing.T) {
 		length := 5.0
 		queue := metric.New("AWS/SQS", "Length", metric.Count)
 		registry.Gauge(func(yield func(metric.Metric, float64)) { yield(queue, length) })
-		s, end := newService(t, t.TempDir(), Config{Metrics: &registry})
+		s, end := newService(t, openStore(t), Config{Metrics: &registry})
 		defer end()
 		start := time.Now()
 		expectSums(t, "at once", sums(t, s, queue, start), 5)
@@ -113,7 +123,7 @@ func TestAGaugeHasTheLastStateOfEachMinuteAndThePresentOne(t *testing.T) {
 
 func TestAMetricIsForgottenAfterFifteenDays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, end := newService(t, t.TempDir(), Config{})
+		s, end := newService(t, openStore(t), Config{})
 		defer end()
 		of := func(name string, ago time.Duration) metric.Metric {
 			one := timed{metric: metric.New("Shop", name, metric.Count), at: time.Now().Add(-ago)}

@@ -10,7 +10,7 @@ import (
 
 func TestLinesInTheEmbeddedFormatBecomeMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, end := newService(t, t.TempDir(), Config{})
+		s, end := newService(t, openStore(t), Config{})
 		defer end()
 		start := time.Now()
 		at := start.Add(-time.Minute).UnixMilli()

@@ -257,6 +257,6 @@ func (s *Service) publishMessage(ctx context.Context, in *struct {
 			return nil, invalid("message attribute %s: type %q is not supported by the local environment: want String or Number", name, a.DataType)
 		}
 	}
-	id, err := s.publish(t, message{in.Subject, in.Message, in.MessageAttributes})
+	id, err := s.publish(t, Message{Subject: in.Subject, Text: in.Message, Attributes: in.MessageAttributes})
 	return &struct{ MessageId string }{id}, err //nolint:revive // the API's spelling
 }

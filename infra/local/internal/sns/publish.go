@@ -1,6 +1,7 @@
 package sns
 
 import (
+	"cmp"
 	"encoding/json"
 	"strings"
 	"time"
@@ -24,17 +25,19 @@ type Attribute struct {
 	StringValue string
 }
 
-// message is a message as it is published.
-type message struct {
-	subject, text string
-	attributes    map[string]Attribute
+// Message is a message as it is published.
+type Message struct {
+	Subject    string // of emails; empty: none
+	Text       string
+	Email      string // what an email says in place of Text; empty: Text
+	Attributes map[string]Attribute
 }
 
 // PublishFromService publishes as a service principal, e.g.
 // cloudwatch.amazonaws.com, on behalf of a resource, if the topic's policy allows
 // it. The default policy allows what acts for the account itself, among it
 // CloudWatch's alarms ("Example cases for Amazon SNS access control").
-func (s *Service) PublishFromService(principal, sourceARN, topicARN, subject, text string) error {
+func (s *Service) PublishFromService(principal, sourceARN, topicARN string, m Message) error {
 	t, err := s.find(topicARN)
 	if err != nil {
 		return err
@@ -49,21 +52,21 @@ func (s *Service) PublishFromService(principal, sourceARN, topicARN, subject, te
 		return &awswire.Error{Code: "AuthorizationErrorException", QueryCode: "AuthorizationError", Status: 403,
 			Message: principal + " is not authorized to perform: SNS:Publish on resource: " + topicARN + " for " + sourceARN + ": the topic's policy does not allow it"}
 	}
-	_, err = s.publish(t, message{subject: subject, text: text})
+	_, err = s.publish(t, m)
 	return err
 }
 
 // publish hands a message to every subscription, and returns its id. A
 // subscription that does not take it is told in the log, and keeps it from no
 // other.
-func (s *Service) publish(t *Topic, m message) (id string, err error) {
+func (s *Service) publish(t *Topic, m Message) (id string, err error) {
 	switch {
-	case m.text == "":
+	case m.Text == "":
 		return "", invalid("Empty message")
-	case len(m.text) > maxMessage:
-		return "", invalid("Message too long: %d bytes at most (got %d)", maxMessage, len(m.text))
-	case utf8.RuneCountInString(m.subject) > maxSubject || strings.ContainsAny(m.subject, "\r\n"):
-		return "", invalid("Subject: want at most %d characters on one line (got %q)", maxSubject, m.subject)
+	case len(m.Text) > maxMessage:
+		return "", invalid("Message too long: %d bytes at most (got %d)", maxMessage, len(m.Text))
+	case utf8.RuneCountInString(m.Subject) > maxSubject || strings.ContainsAny(m.Subject, "\r\n"):
+		return "", invalid("Subject: want at most %d characters on one line (got %q)", maxSubject, m.Subject)
 	}
 	id = uuid.NewString()
 	at := time.Now()
@@ -71,7 +74,7 @@ func (s *Service) publish(t *Topic, m message) (id string, err error) {
 		var err error
 		switch sub.Protocol {
 		case "email":
-			s.config.Mail(sub.Endpoint, m.subject, m.text)
+			s.config.Mail(sub.Endpoint, m.Subject, cmp.Or(m.Email, m.Text))
 		case "sqs":
 			err = s.toQueue(t, sub, m, id, at)
 		case "lambda":
@@ -89,9 +92,9 @@ type attribute struct {
 	Value string
 }
 
-func (m message) described() map[string]attribute {
+func (m Message) described() map[string]attribute {
 	out := map[string]attribute{}
-	for name, a := range m.attributes {
+	for name, a := range m.Attributes {
 		out[name] = attribute{a.DataType, a.StringValue}
 	}
 	return out
@@ -99,9 +102,9 @@ func (m message) described() map[string]attribute {
 
 // toQueue sends a message in the form of "Amazon SNS message and JSON formats",
 // or raw.
-func (s *Service) toQueue(t *Topic, sub Subscription, m message, id string, at time.Time) error {
+func (s *Service) toQueue(t *Topic, sub Subscription, m Message, id string, at time.Time) error {
 	if sub.Raw {
-		return s.config.Queues.Send(sub.Endpoint, s.ARN(t.Name), m.text)
+		return s.config.Queues.Send(sub.Endpoint, s.ARN(t.Name), m.Text)
 	}
 	body, err := json.Marshal(struct {
 		Type              string
@@ -115,7 +118,7 @@ func (s *Service) toQueue(t *Topic, sub Subscription, m message, id string, at t
 		SigningCertURL    string
 		UnsubscribeURL    string
 		MessageAttributes map[string]attribute `json:",omitempty"`
-	}{"Notification", id, s.ARN(t.Name), m.subject, m.text, timestamp(at), "1", "", "", "", m.described()})
+	}{"Notification", id, s.ARN(t.Name), m.Subject, m.Text, timestamp(at), "1", "", "", "", m.described()})
 	if err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func (s *Service) toQueue(t *Topic, sub Subscription, m message, id string, at t
 
 // toFunction invokes a function with the event of "Invoking Lambda functions with
 // Amazon SNS notifications".
-func (s *Service) toFunction(t *Topic, sub Subscription, m message, id string, at time.Time) error {
+func (s *Service) toFunction(t *Topic, sub Subscription, m Message, id string, at time.Time) error {
 	type notification struct {
 		Type              string
 		MessageId         string //nolint:revive // the document's spelling
@@ -145,11 +148,11 @@ func (s *Service) toFunction(t *Topic, sub Subscription, m message, id string, a
 		Sns                  notification
 	}
 	var subject *string
-	if m.subject != "" {
-		subject = &m.subject
+	if m.Subject != "" {
+		subject = &m.Subject
 	}
 	event, err := json.Marshal(struct{ Records []record }{[]record{{"aws:sns", "1.0", sub.ARN, notification{
-		"Notification", id, s.ARN(t.Name), subject, m.text, timestamp(at), "1", "", "", "", m.described(),
+		"Notification", id, s.ARN(t.Name), subject, m.Text, timestamp(at), "1", "", "", "", m.described(),
 	}}}})
 	if err != nil {
 		return err

@@ -180,9 +180,9 @@ func TestAServicePublishesIfTheTopicsPolicyAllowsIt(t *testing.T) {
 		if err := s.SetPolicy(people, c.policy); err != nil {
 			t.Fatal(err)
 		}
-		err := s.PublishFromService(c.principal, alarm, people, "s", "m")
+		err := s.PublishFromService(c.principal, alarm, people, Message{Subject: "s", Text: "m", Email: "for people"})
 		refused := (*awswire.Error)(nil)
-		if c.allowed != (err == nil) || c.allowed != (len(d.list) == 1) || !c.allowed && (!errors.As(err, &refused) || refused.QueryCode != "AuthorizationError") {
+		if c.allowed != (err == nil) || c.allowed != (len(d.list) == 1) || c.allowed && d.bodies[len(d.bodies)-1] != "for people" || !c.allowed && (!errors.As(err, &refused) || refused.QueryCode != "AuthorizationError") {
 			t.Errorf("%s: %v, delivered %v", c.name, err, d.list)
 		}
 	}
@@ -215,7 +215,7 @@ func TestTopicsAndSubscriptionsOutliveARestart(t *testing.T) {
 		}
 	}()
 	d.refuse = errors.New("the queue is gone") // which keeps the message from nobody else
-	if _, err := s.publish(s.topics["people"], message{text: "m"}); err != nil || !slices.Equal(d.bodies, []string{"m"}) {
+	if _, err := s.publish(s.topics["people"], Message{Text: "m"}); err != nil || !slices.Equal(d.bodies, []string{"m"}) {
 		t.Errorf("published: %v, %q", err, d.bodies)
 	}
 }

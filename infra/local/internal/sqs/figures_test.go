@@ -12,15 +12,11 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
-// measured opens a service whose figures it returns with it.
-func measured(t *testing.T, dir string) (s *Service, figures func(queue string) map[string]float64, end func()) {
+// measured returns a service on a store whose figures it returns with it.
+func measured(t *testing.T, st *store.Store) (s *Service, figures func(queue string) map[string]float64, end func()) {
 	t.Helper()
-	st, err := store.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
 	registry := &metric.Registry{}
-	s, err = New(st, Config{Account: "000000000000", Region: "us-east-1", Metrics: registry, Logger: slog.New(slog.DiscardHandler)})
+	s, err := New(st, Config{Account: "000000000000", Region: "us-east-1", Metrics: registry, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,12 +37,22 @@ func measured(t *testing.T, dir string) (s *Service, figures func(queue string) 
 		})
 		return out
 	}
-	return s, figures, func() {
-		s.Close()
+	return s, figures, s.Close
+}
+
+// openStore opens a store that is closed at the test's end.
+func openStore(t *testing.T) *store.Store {
+	t.Helper()
+	st, err := store.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
 		if err := st.Close(); err != nil {
 			t.Error(err)
 		}
-	}
+	})
+	return st
 }
 
 func expectFigures(t *testing.T, when string, got, want map[string]float64) {
@@ -58,7 +64,7 @@ func expectFigures(t *testing.T, when string, got, want map[string]float64) {
 
 func TestAQueueTellsWhatHappensInIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, figures, end := measured(t, t.TempDir())
+		s, figures, end := measured(t, openStore(t))
 		defer end()
 		q := ensure(t, s, "orders", Attributes{"VisibilityTimeout": "300"})
 		send(t, s, q, "one", "two", "three")
@@ -100,7 +106,7 @@ func receiveTimes(t *testing.T, q *queue, times int) {
 
 func TestTheAgeOfTheOldestMessageDoesNotSeePoison(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, figures, end := measured(t, t.TempDir())
+		s, figures, end := measured(t, openStore(t))
 		defer end()
 		q := ensure(t, s, "orders", nil)
 		age := func() (float64, bool) { got, ok := figures("orders")["ApproximateAgeOfOldestMessage"]; return got, ok }
@@ -123,8 +129,8 @@ func TestTheAgeOfTheOldestMessageDoesNotSeePoison(t *testing.T) {
 
 func TestADeadLettersAgeCountsFromWhenItWasMoved(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir := t.TempDir()
-		s, _, end := measured(t, dir)
+		st := openStore(t)
+		s, _, end := measured(t, st)
 		ensure(t, s, "dlq", nil)
 		q := ensure(t, s, "orders", Attributes{"RedrivePolicy": fmt.Sprintf(`{"deadLetterTargetArn":%q,"maxReceiveCount":4}`, s.ARN("dlq"))})
 		send(t, s, q, "poison")
@@ -134,7 +140,7 @@ func TestADeadLettersAgeCountsFromWhenItWasMoved(t *testing.T) {
 		}
 		end()
 		time.Sleep(time.Minute)
-		_, figures, end := measured(t, dir)
+		_, figures, end := measured(t, st)
 		defer end()
 		expectFigures(t, "after a restart", figures("dlq"), map[string]float64{
 			"ApproximateNumberOfMessagesVisible": 1, "ApproximateNumberOfMessagesNotVisible": 0, "ApproximateNumberOfMessagesDelayed": 0,
@@ -145,7 +151,7 @@ func TestADeadLettersAgeCountsFromWhenItWasMoved(t *testing.T) {
 
 func TestAnIdleQueueIsMeasuredForSixHours(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, figures, end := measured(t, t.TempDir())
+		s, figures, end := measured(t, openStore(t))
 		defer end()
 		ensure(t, s, "idle", nil)
 		time.Sleep(6 * time.Hour)
