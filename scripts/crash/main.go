@@ -17,6 +17,6 @@ func main() {
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newTail(), newOutbox(), newOutboxPart())
+	root.AddCommand(newTail(), newOutbox(), newOutboxPart(), newLocal())
 	os.Exit(cli.Run("crash", root))
 }

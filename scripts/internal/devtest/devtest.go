@@ -22,7 +22,8 @@ type Dev struct {
 	// Output is what it printed until it was ready.
 	Output string
 
-	cmd *exec.Cmd
+	cmd   *exec.Cmd
+	lines *bufio.Scanner // of its standard output
 }
 
 var export = regexp.MustCompile(`export (\w+)=(\S+)`)
@@ -30,6 +31,16 @@ var export = regexp.MustCompile(`export (\w+)=(\S+)`)
 // Start starts a command that is `penstock dev` with some flags, and waits
 // until it is ready. The caller must end it, with Kill at the latest.
 func Start(cmd *exec.Cmd) (*Dev, error) {
+	d, err := Begin(cmd)
+	if err != nil {
+		return nil, err
+	}
+	return d, d.Ready()
+}
+
+// Begin starts a command that is `penstock dev` with some flags. The caller
+// must call Ready, and end it, with Kill at the latest.
+func Begin(cmd *exec.Cmd) (*Dev, error) {
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -37,30 +48,35 @@ func Start(cmd *exec.Cmd) (*Dev, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	d := &Dev{Exports: map[string]string{}, cmd: cmd}
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		d.Output += lines.Text() + "\n"
-		if m := export.FindStringSubmatch(lines.Text()); m != nil {
+	return &Dev{Exports: map[string]string{}, cmd: cmd, lines: bufio.NewScanner(out)}, nil
+}
+
+// Ready waits until it is ready. It is an error if it ends before, by itself or
+// by a Kill of meanwhile.
+func (d *Dev) Ready() error {
+	for d.lines.Scan() {
+		line := d.lines.Text()
+		d.Output += line + "\n"
+		if m := export.FindStringSubmatch(line); m != nil {
 			d.Exports[m[1]] = m[2]
 		}
-		if strings.HasPrefix(lines.Text(), "ready") {
+		if strings.HasPrefix(line, "ready") {
 			go func() { // what follows must be read, or the process would block
-				for lines.Scan() {
+				for d.lines.Scan() {
 				}
 			}()
-			return d, nil
+			return nil
 		}
 	}
 	d.Kill()
-	return nil, fmt.Errorf("penstock dev ended before it was ready:\n%s", d.Output)
+	return fmt.Errorf("penstock dev ended before it was ready:\n%s", d.Output)
 }
 
-// PID is the process's id.
-func (d *Dev) PID() int { return d.cmd.Process.Pid }
-
-// Kill ends it with SIGKILL, if it still runs.
+// Kill ends it with SIGKILL, if it still runs, and waits until it has ended.
 func (d *Dev) Kill() { _ = d.cmd.Process.Kill(); _ = d.cmd.Wait() }
+
+// Interrupt sends it a signal, and does not wait.
+func (d *Dev) Interrupt(s os.Signal) { _ = d.cmd.Process.Signal(s) }
 
 // Signal sends it a signal, waits until it has ended, and returns how.
 func (d *Dev) Signal(s os.Signal) error {

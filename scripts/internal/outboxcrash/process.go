@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"strings"
-	"sync"
 	"syscall"
 	"time"
+
+	"github.com/penstock-dev/penstock/scripts/internal/devtest"
 )
 
 // line is what a part tells the campaign, on its standard output.
@@ -29,7 +29,7 @@ type process struct {
 	done chan struct{} // closed when the part has ended and all is read
 
 	stdin  io.Closer
-	errors tail
+	errors devtest.Tail
 }
 
 // startProcess starts a part; told is called with each of its lines.
@@ -119,26 +119,4 @@ func (p *process) wait() error {
 // endedByItself is the error of a part that ended unasked.
 func (p *process) endedByItself() error {
 	return fmt.Errorf("the %s ended by itself: %s\n%s", p.name, p.cmd.ProcessState, p.errors.String())
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text string
-}
-
-func (t *tail) Write(text []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text += string(text)
-	if n := len(t.text); n > 8<<10 {
-		t.text = t.text[n-4<<10:]
-	}
-	return len(text), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(t.text)
 }
