@@ -94,6 +94,9 @@ func (c Campaign) Run(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	r.load = newLoad(r.dev.AWS(), r.project.names, c.Seed, report, c.Progress)
+	if c.Forget {
+		r.load.within = 10 * time.Second // for what is gone for good
+	}
 	if err := r.load.begin(ctx); err != nil {
 		return nil, err
 	}

@@ -169,7 +169,7 @@ func (e *eventLoad) runOut(ctx context.Context) error {
 	var fees, items map[string]int
 	quiet := time.Now() // since when nothing has come
 	came := -1
-	for began := time.Now(); time.Since(began) < runsOutWithin; {
+	for began := time.Now(); time.Since(began) < e.load.within; {
 		if err := insist(ctx, func() error { return e.consume(ctx, nil) }); err != nil {
 			return err
 		}

@@ -35,6 +35,7 @@ type load struct {
 	seed     uint64
 	report   *Report
 	progress io.Writer
+	within   time.Duration // how long everything may take to arrive in the end
 
 	things  []*things // of which there is one client each
 	bus     *eventLoad
@@ -58,7 +59,7 @@ func newLoad(cfg aws.Config, n names.Names, seed uint64, report *Report, progres
 	l := &load{
 		aws: cfg, dynamodb: dynamodb.NewFromConfig(cfg), events: eventbridge.NewFromConfig(cfg), lambda: lambda.NewFromConfig(cfg),
 		secrets: secretsmanager.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
-		names: n, seed: seed, report: report, progress: progress, up: make(chan struct{}),
+		names: n, seed: seed, report: report, progress: progress, within: runsOutWithin, up: make(chan struct{}),
 	}
 	close(l.up)
 	return l
