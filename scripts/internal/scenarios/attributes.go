@@ -19,12 +19,8 @@ func attributeValue(v reflect.Value) (types.AttributeValue, bool) {
 	return value, ok
 }
 
-// plainAttribute writes a DynamoDB value on one line, which shows its type and,
+// attributeText writes a DynamoDB value on one line, which shows its type and,
 // other than the rest of an answer, that it is empty.
-func (r *recorder) plainAttribute(value types.AttributeValue) any {
-	return scalar{"", attributeText(value)}
-}
-
 func attributeText(value types.AttributeValue) string {
 	set := func(kind string, members []string) string {
 		return kind + "<" + strings.Join(slices.Sorted(slices.Values(members)), " ") + ">"

@@ -18,8 +18,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -85,8 +85,9 @@ const timeout = time.Minute
 func (s Scenario) Run(ctx context.Context, target Target) (_ Transcript, err error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
+	prefix := target.Prefix + "-" + s.slug()
 	r := &run{
-		ctx: ctx, target: target, prefix: target.Prefix + "-" + s.slug(), transcript: newRecorder(target),
+		ctx: ctx, target: target, prefix: prefix, transcript: newRecorder(target, prefix),
 		sqs:     sqs.NewFromConfig(target.Config),
 		events:  eventbridge.NewFromConfig(target.Config),
 		db:      dynamodb.NewFromConfig(target.Config),
@@ -101,7 +102,6 @@ func (s Scenario) Run(ctx context.Context, target Target) (_ Transcript, err err
 		stacks: cloudformation.NewFromConfig(target.Config),
 		sts:    sts.NewFromConfig(target.Config),
 	}
-	r.transcript.prefix = r.prefix
 	defer func() {
 		if broken := recover(); broken != nil {
 			b, ok := broken.(breakdown)
@@ -121,18 +121,14 @@ func (s Scenario) Run(ctx context.Context, target Target) (_ Transcript, err err
 		}
 	}()
 	s.play(r)
-	return r.transcript.done(), nil
+	return r.transcript.lines, nil
 }
 
 // slug is a short name made of the scenario's, for the names of what it makes.
 func (s Scenario) slug() string {
-	var b strings.Builder
-	sum := uint32(2166136261) // FNV-1a: short, and the same in every run
-	for _, c := range []byte(s.Service + s.Name) {
-		sum = (sum ^ uint32(c)) * 16777619
-	}
-	fmt.Fprintf(&b, "%08x", sum)
-	return b.String()
+	sum := fnv.New32a() // the same in every run
+	_, _ = sum.Write([]byte(s.Service + s.Name))
+	return fmt.Sprintf("%08x", sum.Sum32())
 }
 
 // run is a scenario being played.
@@ -172,9 +168,12 @@ func must[T any](out T, err error) T {
 // It takes the call's two results as they are:
 //
 //	r.see(r.sqs.GetQueueUrl(r.ctx, in))
-func (r *run) see(out any, err error) {
-	if err := r.transcript.answer(out, err); err != nil {
-		r.fail("%s: %w", operation(out), err)
+func (r *run) see(out any, err error) { r.seeAs(operation(out), out, err) }
+
+// seeAs is see under another name than the operation's.
+func (r *run) seeAs(name string, out any, err error) {
+	if err := r.transcript.answer(name, out, err); err != nil {
+		r.fail("%s: %w", name, err)
 	}
 }
 

@@ -75,14 +75,14 @@ type recorder struct {
 	ids      map[string]string // what stands for an id
 }
 
-func newRecorder(target Target) *recorder {
-	r := &recorder{region: target.Config.Region, stack: target.Stack, times: map[string]int{}, numbers: map[string]int{}, ids: map[string]string{}}
+// newRecorder returns a recorder that knows the names which begin with prefix
+// as the scenario's own.
+func newRecorder(target Target, prefix string) *recorder {
+	r := &recorder{prefix: prefix, region: target.Config.Region, stack: target.Stack, times: map[string]int{}, numbers: map[string]int{}, ids: map[string]string{}}
 	// Endpoints that are not AWS's own have a port.
 	r.endpoint = regexp.MustCompile(`https?://([a-z0-9.-]+\.amazonaws\.com|[a-z0-9.-]+:[0-9]+)`)
 	return r
 }
-
-func (r *recorder) done() Transcript { return r.lines }
 
 // operation is the name of the operation that returned out.
 func operation(out any) string {
@@ -91,11 +91,9 @@ func operation(out any) string {
 	return strings.TrimSuffix(name, "Output")
 }
 
-// answer notes what a call returned. It returns an error that is none of the
+// answer notes what a call returned, under a name. It returns an error that is none of the
 // API.
-func (r *recorder) answer(out any, err error) error { return r.answerAs(operation(out), out, err) }
-
-func (r *recorder) answerAs(name string, out any, err error) error {
+func (r *recorder) answer(name string, out any, err error) error {
 	if err == nil {
 		r.note(name, out)
 		return nil
@@ -123,7 +121,7 @@ func (r *recorder) answerAs(name string, out any, err error) error {
 		code += " (" + refused.ErrorCode() + ")"
 	}
 	r.lines = append(r.lines, Line{step + ".error", code})
-	r.write(step+".error", r.plain("", v))
+	r.write(step+".error", plain("", v))
 	return nil
 }
 
@@ -141,16 +139,15 @@ func (r *recorder) step(name string) string {
 func (r *recorder) note(name string, value any) {
 	step := r.step(name)
 	before := len(r.lines)
-	r.write(step, r.plain("", reflect.ValueOf(value)))
+	r.write(step, plain("", reflect.ValueOf(value)))
 	if len(r.lines) == before {
 		r.lines = append(r.lines, Line{step, "(nothing)"})
 	}
 }
 
-// plain turns a value of the SDK into maps, slices, strings, numbers and
-// booleans, without what is nil or empty: an API that leaves a list out and one
+// plain turns a value of the SDK into maps, slices and scalars, without what is nil or empty: an API that leaves a list out and one
 // that has it empty tell a program the same.
-func (r *recorder) plain(member string, v reflect.Value) any {
+func plain(member string, v reflect.Value) any {
 	switch v.Kind() {
 	case reflect.Invalid:
 		return nil
@@ -159,12 +156,12 @@ func (r *recorder) plain(member string, v reflect.Value) any {
 			return nil
 		}
 		if value, ok := attributeValue(v); ok {
-			return r.plainAttribute(value)
+			return scalar{"", attributeText(value)}
 		}
-		return r.plain(member, v.Elem())
+		return plain(member, v.Elem())
 	case reflect.Struct:
 		if _, ok := v.Interface().(time.Time); ok {
-			return "<time>"
+			return scalar{"", "<time>"}
 		}
 		out := map[string]any{}
 		for i := range v.NumField() {
@@ -172,7 +169,7 @@ func (r *recorder) plain(member string, v reflect.Value) any {
 			if !f.IsExported() || left[f.Name] {
 				continue
 			}
-			if value := r.plain(f.Name, v.Field(i)); value != nil {
+			if value := plain(f.Name, v.Field(i)); value != nil {
 				out[f.Name] = value
 			}
 		}
@@ -183,7 +180,7 @@ func (r *recorder) plain(member string, v reflect.Value) any {
 	case reflect.Map:
 		out := map[string]any{}
 		for _, key := range v.MapKeys() {
-			if value := r.plain(key.String(), v.MapIndex(key)); value != nil {
+			if value := plain(key.String(), v.MapIndex(key)); value != nil {
 				out[key.String()] = value
 			}
 		}
@@ -200,7 +197,7 @@ func (r *recorder) plain(member string, v reflect.Value) any {
 		}
 		var out []any
 		for i := range v.Len() {
-			out = append(out, r.plain(member, v.Index(i)))
+			out = append(out, plain(member, v.Index(i)))
 		}
 		if out == nil {
 			return nil
@@ -270,8 +267,6 @@ func (r *recorder) walk(path string, v any, line func(path string, s scalar)) {
 		}
 	case scalar:
 		line(path, v)
-	default:
-		line(path, scalar{"", fmt.Sprint(v)})
 	}
 }
 
@@ -337,11 +332,4 @@ func shorten(s string) string {
 		return s
 	}
 	return fmt.Sprintf("%s… (%d bytes)", url.PathEscape(s[:20]), len(s))
-}
-
-// seeAs is see under another name than the operation's.
-func (r *run) seeAs(name string, out any, err error) {
-	if err := r.transcript.answerAs(name, out, err); err != nil {
-		r.fail("%s: %w", name, err)
-	}
 }
