@@ -43,7 +43,7 @@ type AlarmConfig struct {
 	ComparisonOperator string
 	TreatMissingData   string `json:",omitempty"` // missing (the default), notBreaching, breaching or ignore
 
-	Tags []Tag `json:",omitempty"` // of a new alarm; an existing one keeps its own
+	Tags []Tag `json:",omitempty"`
 }
 
 // Tag is a tag of an alarm.

@@ -37,6 +37,9 @@ func (s *Service) putMetricAlarm(ctx context.Context, in *putMetricAlarmInput) (
 	if e := in.EvaluateLowSampleCountPercentile; e != "" && e != "evaluate" {
 		return nil, invalid("EvaluateLowSampleCountPercentile %q is not supported by the local environment: want evaluate", e)
 	}
+	if is, err := s.find(in.AlarmName); err == nil {
+		in.Tags = is.Tags // those given are a new alarm's
+	}
 	return &none{}, s.PutAlarm(in.AlarmConfig)
 }
 

@@ -43,8 +43,7 @@ func (s *Service) PutAlarm(config AlarmConfig) error {
 	next := &Alarm{AlarmConfig: config, ConfiguredAt: now, watch: watch}
 	summary := fmt.Sprintf("Alarm %q created", config.AlarmName)
 	if is := s.alarms[config.AlarmName]; is != nil {
-		next.Tags = is.Tags
-		if reflect.DeepEqual(is.AlarmConfig, next.AlarmConfig) {
+		if reflect.DeepEqual(is.AlarmConfig, config) {
 			return nil
 		}
 		next.State, next.TransitionedAt, next.Pending = is.State, is.TransitionedAt, is.Pending

@@ -163,6 +163,13 @@ func TestTheSDKKeepsAlarms(t *testing.T) {
 	if _, err := c.EnableAlarmActions(ctx, &awscloudwatch.EnableAlarmActionsInput{AlarmNames: []string{"late"}}); err != nil || !*describe().ActionsEnabled {
 		t.Errorf("enabled: %v", err)
 	}
+	put.Tags = nil // an update leaves the tags
+	if _, err := c.PutMetricAlarm(ctx, put); err != nil {
+		t.Fatal(err)
+	}
+	if tags, err := c.ListTagsForResource(ctx, &awscloudwatch.ListTagsForResourceInput{ResourceARN: a.AlarmArn}); err != nil || len(tags.Tags) != 1 || *tags.Tags[0].Value != "ann" {
+		t.Errorf("tags: %+v, %v", tags, err)
+	}
 	if _, err := c.TagResource(ctx, &awscloudwatch.TagResourceInput{ResourceARN: a.AlarmArn, Tags: []types.Tag{{Key: aws.String("team"), Value: aws.String("shop")}}}); err != nil {
 		t.Fatal(err)
 	}
