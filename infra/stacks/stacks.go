@@ -1,7 +1,7 @@
 // Package stacks provisions a project on AWS with the CDK.
 //
-// An environment has a bus stack, a data stack, and one stack for each function,
-// so that a change of one function never moves its neighbours:
+// Each function has a stack of its own, so that a change of one never moves its
+// neighbours:
 //
 //	<app>-<env>-bus         the event bus, its log, archive and key; its name and
 //	                        ARN as parameters and exports
@@ -12,10 +12,10 @@
 //	                        people who use the command
 //	<app>-<env>-schemas     the registry of event schemas, where one is wanted
 //
-// They are deployed in this order. They refer to each other by the names of
-// package names alone, never by CloudFormation exports, which would lock them
-// together. Everything a function has, its permissions included, follows from
-// its manifest.
+// The bus is deployed before the data, and the data before the functions. Stacks
+// refer to each other by the names of package names alone, never by CloudFormation
+// exports, which would lock them together. Everything a function has, its
+// permissions included, follows from its manifest.
 //
 // The templates are plain: no custom resource, no helper function of the CDK's,
 // no policy that the CDK derived. What stands in a template, a line here wrote.

@@ -33,7 +33,7 @@ type Subscription struct {
 }
 
 const (
-	queueRetentionDays = 4
+	queueRetentionDays = manifest.TombstoneDays // that a deleted subscription's queue stays
 	dlqRetentionDays   = 14
 
 	// EventBridge's own defaults, written out ("RetryPolicy"): for a day it
