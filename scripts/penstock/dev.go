@@ -105,6 +105,7 @@ func (f *devFlags) run(cmd *cobra.Command, asJSON bool) error {
 		return err
 	}
 	began := time.Now()
+	paceGarbage()
 	env, reload, err := f.start(ctx, progress)
 	if err != nil {
 		return err
@@ -122,6 +123,7 @@ func (f *devFlags) run(cmd *cobra.Command, asJSON bool) error {
 		return err
 	}
 	fmt.Fprintf(out, "\nready after %.1f s (Ctrl-C stops it)\n", time.Since(began).Seconds())
+	returnGarbage()
 	if f.watch {
 		if err := reload.run(ctx, began); err != nil {
 			fmt.Fprintln(progress, "warning: changes of code are not noticed:", err)
