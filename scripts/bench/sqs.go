@@ -112,10 +112,8 @@ func (s *queueSide) send(ctx context.Context) (int, error) {
 				if err != nil {
 					return err
 				}
-				// goaws does not say which were taken in the way that the
-				// SDK reads. That all were is seen when they are received.
-				if len(out.Failed) > 0 {
-					return fmt.Errorf("%d of %d messages were refused", len(out.Failed), queueBatch)
+				if n := len(out.Successful); n != queueBatch {
+					return fmt.Errorf("%d of %d messages were taken", n, queueBatch)
 				}
 			}
 			return nil

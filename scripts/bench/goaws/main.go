@@ -1,8 +1,13 @@
 // Command goaws serves SQS by goaws, in memory, on a free loopback port, which
 // it prints. It is a process of its own, as `penstock dev` is.
+//
+// Its answers to SendMessageBatch name a member otherwise than SQS does, so that
+// clients do not see which messages were taken, and compare no checksums. That
+// is mended here: both sides' clients have the same to do.
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"log"
 	"net"
@@ -29,6 +34,24 @@ func main() {
 	models.CurrentEnvironment.QueueAttributeDefaults.MaximumMessageSize = 262_144
 	go gosqs.PeriodicTasks(time.Second, nil)
 	fmt.Println("http://" + listener.Addr().String())
-	server := &http.Server{Handler: router.New(), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: readable(router.New()), ReadHeaderTimeout: 10 * time.Second}
 	log.Fatal(server.Serve(listener))
+}
+
+// readable answers SendMessageBatch as clients read it.
+func readable(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Amz-Target") == "AmazonSQS.SendMessageBatch" {
+			w = renaming{w}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+type renaming struct{ http.ResponseWriter }
+
+// Write is called once with all of an answer.
+func (w renaming) Write(answer []byte) (int, error) {
+	_, err := w.ResponseWriter.Write(bytes.Replace(answer, []byte(`"SendMessageBatchResultEntry":`), []byte(`"Successful":`), 1))
+	return len(answer), err
 }

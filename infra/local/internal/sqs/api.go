@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/url"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -93,11 +91,10 @@ func missing(parameter string) error {
 // action on it; only the URL's last part counts, as clients may reach the port
 // under another name.
 func (s *Service) byURL(ctx context.Context, action, queueURL string) (*queue, error) {
-	u, err := url.Parse(queueURL)
-	if err != nil || queueURL == "" {
+	name := queueURL[strings.LastIndexByte(queueURL, '/')+1:]
+	if name == "" {
 		return nil, awswire.Errorf("InvalidAddress", "The address %q is not valid for this endpoint", queueURL)
 	}
-	name := path.Base(u.Path)
 	q, err := s.find(name)
 	if refused := s.authorizeQueue(ctx, action, name, q); refused != nil {
 		return nil, refused
@@ -114,9 +111,11 @@ func (s *Service) authorize(ctx context.Context, action, name string) error {
 
 // authorizeQueue is authorize for a queue that was found, or nil.
 func (s *Service) authorizeQueue(ctx context.Context, action, name string, q *queue) error {
-	a := awswire.Access{Action: "sqs:" + action, Resource: s.ARN(name)}
+	a := awswire.Access{Action: "sqs:" + action}
 	if q != nil {
-		a.Policy = q.policy()
+		a.Resource, a.Policy = q.arn, q.policy()
+	} else {
+		a.Resource = s.ARN(name)
 	}
 	return awswire.Authorize(ctx, a)
 }
@@ -354,7 +353,7 @@ type outgoing struct {
 	MessageDeduplicationId  *string //nolint:revive // the API's spelling
 }
 
-func (o outgoing) message(sender string) (*Message, error) {
+func (o *outgoing) message(sender string) (*Message, error) {
 	if err := fifoOnly("MessageDeduplicationId", o.MessageDeduplicationId); err != nil {
 		return nil, err
 	}
@@ -373,7 +372,7 @@ func (o outgoing) message(sender string) (*Message, error) {
 		GroupID: group, TraceHeader: trace}, nil
 }
 
-func (o outgoing) delay(q *queue) (time.Duration, error) {
+func (o *outgoing) delay(q *queue) (time.Duration, error) {
 	if o.DelaySeconds == nil {
 		return q.delay(), nil
 	}
@@ -398,7 +397,7 @@ func (s *Service) sendMessage(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	results, err := s.sendAll(ctx, q, []outgoing{in.outgoing})
+	results, err := s.sendAll(ctx, q, []sendEntry{{outgoing: in.outgoing}})
 	if err != nil {
 		return nil, err
 	}
@@ -411,12 +410,14 @@ type sendResult struct {
 }
 
 // sendAll sends messages in one commit; each has its own result.
-func (s *Service) sendAll(ctx context.Context, q *queue, messages []outgoing) ([]sendResult, error) {
+func (s *Service) sendAll(ctx context.Context, q *queue, messages []sendEntry) ([]sendResult, error) {
 	results := make([]sendResult, len(messages))
 	batch := s.store.NewBatch()
-	var admitted []sending
-	for i, o := range messages {
-		m, err := o.message(awswire.CallerFrom(ctx).AccessKeyID)
+	admitted := make([]sending, 0, len(messages))
+	sender := awswire.CallerFrom(ctx).AccessKeyID
+	for i := range messages {
+		o := &messages[i].outgoing
+		m, err := o.message(sender)
 		if err == nil {
 			err = q.check(m)
 		}
@@ -515,17 +516,16 @@ func (s *Service) sendMessageBatch(ctx context.Context, in *struct {
 	if err := checkBatch(ids(in.Entries, func(e sendEntry) string { return e.Id })); err != nil {
 		return nil, err
 	}
-	messages := make([]outgoing, len(in.Entries))
 	total := 0
-	for i, e := range in.Entries {
-		messages[i] = e.outgoing
+	for i := range in.Entries {
+		e := &in.Entries[i]
 		total += (&Message{Body: e.MessageBody, Attributes: e.MessageAttributes}).size()
 	}
 	if total > 1<<20 {
 		return nil, &awswire.Error{Code: "BatchRequestTooLong", QueryCode: "AWS.SimpleQueueService.BatchRequestTooLong",
 			Message: fmt.Sprintf("Batch requests cannot be longer than %d bytes. You have sent %d bytes", 1<<20, total)}
 	}
-	results, err := s.sendAll(ctx, q, messages)
+	results, err := s.sendAll(ctx, q, in.Entries)
 	if err != nil {
 		return nil, err
 	}

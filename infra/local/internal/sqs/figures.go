@@ -28,9 +28,13 @@ func newFigures(r *metric.Registry, queue string) figures {
 // countSent counts messages that somebody sent. Those that redrive moves are no
 // such messages.
 func countSent(sent []sending) {
-	for _, s := range sent {
-		s.queue.figures.sent.Add(1)
-		s.queue.figures.sentBytes.Add(float64(s.bytes))
+	for len(sent) > 0 {
+		q, n := sent[0].queue, 0
+		for ; n < len(sent) && sent[n].queue == q; n++ {
+			q.figures.sentBytes.Add(float64(sent[n].bytes))
+		}
+		q.figures.sent.AddN(1, n)
+		sent = sent[n:]
 	}
 }
 

@@ -156,7 +156,7 @@ func TestWhatWasReceivedAndDeletedIsForgottenBeforeItsVisibilityTimeoutEnds(t *t
 	defer end()
 	q := ensure(t, s, "q", Attributes{"VisibilityTimeout": "40000"})
 	for range 250 {
-		ten := make([]outgoing, 10)
+		ten := make([]sendEntry, 10)
 		for i := range ten {
 			ten[i].MessageBody = "message"
 		}

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/bits"
 	"net/http"
 	"slices"
 	"strconv"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/internal/store"
 )
 
 // Message is a message as it was sent. It does not change.
@@ -35,7 +37,7 @@ type Message struct {
 	GroupID     string
 	TraceHeader string // the system attribute AWSTraceHeader
 
-	digest *[md5.Size]byte // the body's MD5; nil until it is asked for
+	digest *[md5.Size]byte // the body's MD5; nil until it is stored
 }
 
 // MessageAttribute is one of a message's own attributes. DataType is String,
@@ -59,29 +61,44 @@ func (m *Message) size() int {
 	return n
 }
 
-// encode writes a message for the store, with the state that it has at first:
-// when it becomes visible. A version byte, the fixed fields, then each text
-// behind its length. The body is last and long, so a hand-written form costs a
-// copy and no more.
-func (m *Message) encode(visibleAt time.Time) ([]byte, error) {
+// put adds a message to a batch, with the state that it has at first: when it
+// becomes visible. What is stored is a version byte, the fixed fields, then each
+// text behind its length. The body is last and long, so a hand-written form
+// costs a copy and no more.
+func (m *Message) put(b *store.Batch, key store.Key, visibleAt time.Time) error {
 	var attributes []byte
 	if len(m.Attributes) > 0 {
 		var err error
 		if attributes, err = json.Marshal(m.Attributes); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	out := make([]byte, 0, 64+len(m.ID)+len(m.SenderID)+len(m.DeadLetterSource)+len(m.GroupID)+len(m.TraceHeader)+len(attributes)+len(m.Body))
-	out = append(out, messageVersion)
-	out = binary.AppendVarint(out, m.SentAt.UnixMilli())
-	out = binary.AppendVarint(out, visibleAt.UnixMilli())
-	out = append(out, m.md5()[:]...)
-	for _, s := range [...]string{m.ID, m.SenderID, m.DeadLetterSource, m.GroupID, m.TraceHeader, string(attributes), m.Body} {
+	texts := [...]string{m.ID, m.SenderID, m.DeadLetterSource, m.GroupID, m.TraceHeader, string(attributes), m.Body}
+	var times [2 * binary.MaxVarintLen64]byte
+	fixed := binary.AppendVarint(times[:0], m.SentAt.UnixMilli())
+	fixed = binary.AppendVarint(fixed, visibleAt.UnixMilli())
+	size := 1 + len(fixed) + md5.Size
+	for _, s := range texts {
+		size += uvarintSize(uint64(len(s))) + len(s)
+	}
+	stored := b.Reserve(key, size)
+	out := append(append(stored[:0], messageVersion), fixed...)
+	digest := out[len(out) : len(out)+md5.Size]
+	out = out[:len(out)+md5.Size]
+	for _, s := range texts {
 		out = binary.AppendUvarint(out, uint64(len(s)))
 		out = append(out, s...)
 	}
-	return out, nil
+	if m.digest == nil {
+		sum := md5.Sum(out[len(out)-len(m.Body):])
+		m.digest = &sum
+	}
+	copy(digest, m.digest[:])
+	return nil
 }
+
+// uvarintSize is how many bytes AppendUvarint appends.
+func uvarintSize(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }
 
 // messageVersion is the first byte of a stored message. Version 1 had neither
 // GroupID nor TraceHeader, and version 2 neither the state at first nor the MD5:
@@ -161,17 +178,13 @@ func decodeMessage(data []byte) (*Message, error) {
 	return m, nil
 }
 
-func (m *Message) md5() *[md5.Size]byte {
-	if m.digest == nil {
-		sum := md5.Sum([]byte(m.Body))
-		m.digest = &sum
-	}
-	return m.digest
-}
-
 // BodyMD5 is the MD5 of the body, as SQS reports it.
 func (m *Message) BodyMD5() string {
-	sum := m.md5()
+	sum := m.digest
+	if sum == nil {
+		digest := md5.Sum([]byte(m.Body))
+		sum = &digest
+	}
 	return hex.EncodeToString(sum[:])
 }
 

@@ -238,12 +238,10 @@ type sending struct {
 // durable and admit was called.
 func (q *queue) prepare(b *store.Batch, m *Message, delay time.Duration) (sending, error) {
 	at := time.Now().Add(delay)
-	data, err := m.encode(at)
-	if err != nil {
+	seq := q.nextSeq.Add(1) - 1
+	if err := m.put(b, q.messageKey(seq), at); err != nil {
 		return sending{}, err
 	}
-	seq := q.nextSeq.Add(1) - 1
-	b.Set(q.messageKey(seq), data)
 	return sending{q, seq, &entry{sentAt: m.SentAt, enteredAt: m.SentAt, visibleAt: at, message: m}, m.size()}, nil
 }
 

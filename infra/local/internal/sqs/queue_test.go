@@ -47,7 +47,7 @@ func ensure(t testing.TB, s *Service, name string, a Attributes) *queue {
 func send(t testing.TB, s *Service, q *queue, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
-		results, err := s.sendAll(context.Background(), q, []outgoing{{MessageBody: body}})
+		results, err := s.sendAll(context.Background(), q, []sendEntry{{outgoing: outgoing{MessageBody: body}}})
 		if err != nil || results[0].err != nil {
 			t.Fatal(err, results)
 		}
@@ -165,7 +165,7 @@ func TestLongPollingGoesOnWhenAllThatWasVisibleIsADeadLetter(t *testing.T) {
 		q, dlq := deadLetters(t, s, "q")
 		send(t, s, q, "poison")
 		want(t, receive(t, q, 0), "poison")
-		results, err := s.sendAll(t.Context(), q, []outgoing{{MessageBody: "later", DelaySeconds: new(5)}})
+		results, err := s.sendAll(t.Context(), q, []sendEntry{{outgoing: outgoing{MessageBody: "later", DelaySeconds: new(5)}}})
 		if err != nil || results[0].err != nil {
 			t.Fatal(err, results)
 		}

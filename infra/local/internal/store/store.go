@@ -144,6 +144,15 @@ type Batch struct {
 // Set writes value at key. Both are copied.
 func (b *Batch) Set(key Key, value []byte) { must(b.b.Set(key, value, nil)) }
 
+// Reserve is Set for a value that is not there yet: the caller fills the slice,
+// of the given size, before it uses the batch again.
+func (b *Batch) Reserve(key Key, size int) []byte {
+	op := b.b.SetDeferred(len(key), size)
+	copy(op.Key, key)
+	must(op.Finish())
+	return op.Value
+}
+
 // Delete removes key; removing what is not there is not an error.
 func (b *Batch) Delete(key Key) { must(b.b.Delete(key, nil)) }
 
