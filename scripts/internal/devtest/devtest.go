@@ -72,6 +72,9 @@ func (d *Dev) Ready() error {
 	return fmt.Errorf("penstock dev ended before it was ready:\n%s", d.Output)
 }
 
+// PID is the process's id.
+func (d *Dev) PID() int { return d.cmd.Process.Pid }
+
 // Kill ends it with SIGKILL, if it still runs, and waits until it has ended.
 func (d *Dev) Kill() { _ = d.cmd.Process.Kill(); _ = d.cmd.Wait() }
 
