@@ -254,7 +254,7 @@ func TestWhatATemplateAsksForAndIsNotSupportedIsNamedBeforeAnythingIsCreated(t *
 	snapshot := &snapshots.Snapshot{App: "penstock", Env: "local", Stacks: []string{"a"}, Templates: map[string]json.RawMessage{
 		"a": json.RawMessage(`{"Resources":{
 			"Queue": {"Type":"AWS::SQS::Queue","Properties":{"QueueName":"q","FifoQueue":true}},
-			"Topic": {"Type":"AWS::SNS::Topic","Properties":{}},
+			"Topic": {"Type":"AWS::CloudWatch::CompositeAlarm","Properties":{}},
 			"Rule":  {"Type":"AWS::Events::Rule","Properties":{"Name":"r","EventPattern":{"source":"savings"},"Targets":[]}},
 			"Other": {"Type":"AWS::Lambda::Function","Properties":{"FunctionName":"f","Runtime":"python3.13"}}}}`),
 	}}
@@ -266,7 +266,7 @@ func TestWhatATemplateAsksForAndIsNotSupportedIsNamedBeforeAnythingIsCreated(t *
 	}
 	for _, want := range []string{
 		`AWS::SQS::Queue "Queue" (stack a): property FifoQueue is not supported`,
-		`resource type AWS::SNS::Topic is not supported`,
+		`resource type AWS::CloudWatch::CompositeAlarm is not supported`,
 		`AWS::Events::Rule "Rule" (stack a): property EventPattern`,
 		`property Runtime: "python3.13"`,
 	} {
