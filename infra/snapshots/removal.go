@@ -1,10 +1,9 @@
 package snapshots
 
 import (
+	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -66,8 +65,7 @@ func Removals(before, after map[string]json.RawMessage) ([]Removal, error) {
 		names[k.Kind+" "+k.Name] = true
 	}
 	var removals []Removal
-	for _, place := range slices.Sorted(maps.Keys(was)) {
-		old := was[place]
+	for place, old := range was {
 		now, there := is[place]
 		switch {
 		case !there || now.Kind != old.Kind:
@@ -83,6 +81,9 @@ func Removals(before, after map[string]json.RawMessage) ([]Removal, error) {
 		}
 		removals = append(removals, old.Removal)
 	}
+	slices.SortFunc(removals, func(a, b Removal) int {
+		return cmp.Or(cmp.Compare(a.Stack, b.Stack), cmp.Compare(a.Name, b.Name))
+	})
 	return removals, nil
 }
 
@@ -136,6 +137,10 @@ func CheckRemovals(before, after map[string]json.RawMessage, allowed []string) e
 		return nil
 	}
 	list := strings.Join(names, ",")
-	return errors.New(strings.Join(lines, "\n") + "\nwith all that is in there. Is that meant? If it is, add -c " + AllowRemovalContext + "=" + list +
-		" to the cdk command, or " + AllowRemovalVariable + "=" + list + " before " + Command + ". If not, put it back")
+	return fmt.Errorf(`%s
+with all that is in there. Is that meant? If it is, say so to the cdk command, or as the snapshots are made:
+  -c %s=%s
+  %s=%s %s
+If not, put it back; a subscription whose events are to be kept for some days is deleted by a tombstone`,
+		strings.Join(lines, "\n"), AllowRemovalContext, list, AllowRemovalVariable, list, Command)
 }
