@@ -31,6 +31,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 	"github.com/penstock-dev/penstock/infra/local/internal/sts"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
 )
@@ -85,6 +87,7 @@ type Environment struct {
 	endpoint string
 
 	metrics    metric.Registry
+	meter      *meter.Meter
 	store      *store.Store
 	logs       *logs.Logs
 	cloudwatch *cloudwatch.Service
@@ -236,8 +239,14 @@ func (e *Environment) open() (err error) {
 		if err := reset(dir, filepath.Join(c.DataDir, "logs")); err != nil {
 			return err
 		}
+		if err := meter.Remove(c.DataDir); err != nil {
+			return err
+		}
 	}
 	if e.store, err = store.Open(dir); err != nil {
+		return err
+	}
+	if e.meter, err = meter.Open(c.DataDir); err != nil {
 		return err
 	}
 	if e.iam, err = iam.New(iam.Config{
@@ -247,36 +256,59 @@ func (e *Environment) open() (err error) {
 	}
 	if e.logs, err = logs.Open(logs.Config{Dir: filepath.Join(c.DataDir, "logs"), Region: c.Region, Account: c.Account, Logger: c.Logger,
 		// A function prints only when everything is open.
-		Told: func(group, line string) { e.cloudwatch.Embedded(group, line) }}); err != nil {
+		Told: func(group, line string) {
+			e.meter.Add(meter.LogByte, group, float64(len(line)+logOverhead))
+			e.cloudwatch.Embedded(group, line)
+		}}); err != nil {
 		return err
 	}
-	if e.sqs, err = sqs.New(e.store, sqs.Config{Account: c.Account, Region: c.Region, URL: e.endpoint, Metrics: &e.metrics, Logger: c.Logger}); err != nil {
+	if e.sqs, err = sqs.New(e.store, sqs.Config{Account: c.Account, Region: c.Region, URL: e.endpoint, Metrics: &e.metrics, Meter: e.meter, Logger: c.Logger}); err != nil {
 		return err
 	}
-	if e.dynamodb, err = dynamodb.New(e.store, dynamodb.Config{Account: c.Account, Region: c.Region, Logger: c.Logger}); err != nil {
+	if e.dynamodb, err = dynamodb.New(e.store, dynamodb.Config{Account: c.Account, Region: c.Region, Meter: e.meter, Caller: e.callingFunction, Logger: c.Logger}); err != nil {
 		return err
 	}
-	if e.secrets, err = secretsmanager.New(e.store, secretsmanager.Config{Account: c.Account, Region: c.Region, Logger: c.Logger}); err != nil {
+	if e.secrets, err = secretsmanager.New(e.store, secretsmanager.Config{Account: c.Account, Region: c.Region, Meter: e.meter, Caller: e.callingFunction, Logger: c.Logger}); err != nil {
 		return err
 	}
 	e.lambda = lambda.New(lambda.Config{
 		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs, Roles: e.iam,
-		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Metrics: &e.metrics, Logger: c.Logger,
+		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Metrics: &e.metrics, Meter: e.meter, Logger: c.Logger,
 	})
 	if e.events, err = eventbridge.New(e.store, eventbridge.Config{
-		Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Functions: scheduledFunctions{e.lambda}, Metrics: &e.metrics, Logger: c.Logger,
+		Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Functions: scheduledFunctions{e.lambda}, Metrics: &e.metrics, Meter: e.meter, Logger: c.Logger,
 	}); err != nil {
 		return err
 	}
 	if e.sns, err = sns.New(e.store, sns.Config{
-		Account: c.Account, Region: c.Region, Queues: subscribedQueues{e.sqs}, Functions: subscribedFunctions{e.lambda}, Mail: e.mail, Logger: c.Logger,
+		Account: c.Account, Region: c.Region, Queues: subscribedQueues{e.sqs}, Functions: subscribedFunctions{e.lambda}, Mail: e.mail, Meter: e.meter, Logger: c.Logger,
 	}); err != nil {
 		return err
 	}
-	e.cloudwatch, err = cloudwatch.New(e.store, cloudwatch.Config{
+	if e.cloudwatch, err = cloudwatch.New(e.store, cloudwatch.Config{
 		Account: c.Account, Region: c.Region, Metrics: &e.metrics, Functions: alarmFunctions{e.lambda}, Topics: alarmTopics{e.sns}, Events: alarmEvents{e.events}, Logger: c.Logger,
-	})
-	return err
+	}); err != nil {
+		return err
+	}
+	e.meter.CustomMetrics(e.cloudwatch.CustomMetrics)
+	return nil
+}
+
+// logOverhead is what CloudWatch Logs adds to a line when it measures it
+// ("PutLogEvents", CloudWatch Logs API reference).
+const logOverhead = 26
+
+// callingFunction names the Lambda function that makes the request being
+// answered: the session of its role, which Lambda names after it. It is empty
+// for who has no role.
+func (e *Environment) callingFunction(ctx context.Context) string {
+	who, err := e.iam.Identify(awswire.CallerFrom(ctx).AccessKeyID)
+	if err != nil {
+		return "" // outside of a request
+	}
+	_, session, _ := strings.Cut(who.ARN, ":assumed-role/")
+	_, name, _ := strings.Cut(session, "/")
+	return name
 }
 
 // reset removes directories of an environment that no other process runs.
@@ -381,6 +413,10 @@ func (e *Environment) Close() error {
 	if e.logs != nil {
 		errs = append(errs, e.logs.Close())
 		e.logs = nil
+	}
+	if e.meter != nil {
+		errs = append(errs, e.meter.Close())
+		e.meter = nil
 	}
 	if e.cloudwatch != nil {
 		errs = append(errs, e.cloudwatch.Flush())

@@ -106,3 +106,7 @@ func (s *Service) everyMinute() {
 func (s *Service) ARN(alarm string) string {
 	return fmt.Sprintf("arn:aws:cloudwatch:%s:%s:alarm:%s", s.config.Region, s.config.Account, alarm)
 }
+
+// CustomMetrics is how many metrics with data points there are that are not
+// those of AWS's services.
+func (s *Service) CustomMetrics() int { return s.data.custom() }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -375,4 +376,17 @@ func decode(text []byte) (*metric.Distribution, error) {
 		return nil, damaged
 	}
 	return d, nil
+}
+
+// custom counts the metrics whose namespace is not one of AWS's.
+func (d *data) custom() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, k := range d.metrics {
+		if !strings.HasPrefix(k.Namespace, "AWS/") {
+			n++
+		}
+	}
+	return n
 }

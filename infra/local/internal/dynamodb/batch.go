@@ -50,7 +50,7 @@ func (s *Service) batchWriteItem(ctx context.Context, in *struct {
 	RequestItems map[string][]writeRequest
 	metered
 }) (*unprocessedItems, error) {
-	m, err := in.meter()
+	m, err := s.tally(ctx, in.metered)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +70,7 @@ func (s *Service) batchWriteItem(ctx context.Context, in *struct {
 			return nil, err
 		}
 		for _, r := range in.RequestItems[name] {
-			c := &change{table: t, wantOld: m != nil}
+			c := &change{table: t, wantOld: m.tells()}
 			switch {
 			case r.PutRequest != nil && r.DeleteRequest == nil:
 				c.verb, c.item = put, r.PutRequest.Item
@@ -136,7 +136,7 @@ func (s *Service) batchGetItem(ctx context.Context, in *struct {
 	RequestItems           map[string]*keysAndAttributes
 	ReturnConsumedCapacity string
 }) (*batchGetOutput, error) {
-	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
+	m, err := s.tally(ctx, metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity})
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func (s *Service) batchGetItem(ctx context.Context, in *struct {
 }
 
 // batchGet reads from one table. size is how much the answer holds already.
-func (s *Service) batchGet(ctx context.Context, name string, in *keysAndAttributes, out *batchGetOutput, size *int, m *meter) error {
+func (s *Service) batchGet(ctx context.Context, name string, in *keysAndAttributes, out *batchGetOutput, size *int, m *tally) error {
 	if err := s.authorizeItems(ctx, "BatchGetItem", name, in.Keys...); err != nil {
 		return err
 	}

@@ -1,8 +1,13 @@
 package dynamodb
 
 import (
+	"context"
+	"errors"
 	"maps"
 	"slices"
+
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // metered are the parameters that ask what a request consumed. Item collection
@@ -13,19 +18,23 @@ type metered struct {
 	ReturnItemCollectionMetrics string
 }
 
-// meter checks the parameters, and returns what counts the capacity that a
-// request consumes; nil, which counts nothing, if it is not asked for.
-func (in metered) meter() (*meter, error) {
+// tally checks the parameters, and returns what counts the capacity that the
+// request being answered consumes.
+func (s *Service) tally(ctx context.Context, in metered) (*tally, error) {
 	if err := oneOf("returnConsumedCapacity", in.ReturnConsumedCapacity, "", "INDEXES", "TOTAL", "NONE"); err != nil {
 		return nil, err
 	}
 	if err := oneOf("returnItemCollectionMetrics", in.ReturnItemCollectionMetrics, "", "SIZE", "NONE"); err != nil {
 		return nil, err
 	}
-	if in.ReturnConsumedCapacity == "" || in.ReturnConsumedCapacity == "NONE" {
-		return nil, nil
+	m := &tally{usage: s.config.Meter, perTable: in.ReturnConsumedCapacity == "INDEXES"}
+	if s.config.Caller != nil {
+		m.caller = s.config.Caller(ctx)
 	}
-	return &meter{perTable: in.ReturnConsumedCapacity == "INDEXES", units: map[string]units{}}, nil
+	if m.perTable || in.ReturnConsumedCapacity == "TOTAL" {
+		m.units = map[string]units{}
+	}
+	return m, nil
 }
 
 // A unit of capacity is a write of 1 KB, or a strongly consistent read of 4 KB;
@@ -51,26 +60,49 @@ func consistency(consistent bool) float64 {
 
 type units struct{ read, write float64 }
 
-// meter counts by table. Methods on nil do nothing.
-type meter struct {
+// tally counts by table: for the answer, if it was asked for, and for what
+// AWS would bill.
+type tally struct {
+	usage    *meter.Meter
+	caller   string // the Lambda function; empty: another
 	perTable bool
-	units    map[string]units
+	units    map[string]units // nil: the answer does not tell
 }
 
-func (m *meter) read(t *table, bytes int, factor float64) {
-	if m != nil {
+// tells reports whether the answer is to tell what was consumed.
+func (m *tally) tells() bool { return m.units != nil }
+
+func (m *tally) read(t *table, bytes int, factor float64) {
+	n := factor * roundUp(bytes, readUnit)
+	m.usage.AddBy(meter.TableRead, t.Name, m.caller, n)
+	if m.tells() {
 		u := m.units[t.Name]
-		u.read += factor * roundUp(bytes, readUnit)
+		u.read += n
 		m.units[t.Name] = u
 	}
 }
 
 // wrote counts an evaluated change, by the larger of the item before and after.
-func (m *meter) wrote(c *change, factor float64) {
-	if m != nil {
+func (m *tally) wrote(c *change, factor float64) {
+	n := factor * roundUp(max(c.old.sizeOrNone(), c.next.sizeOrNone()), writeUnit)
+	m.usage.AddBy(meter.TableWrite, c.table.Name, m.caller, n)
+	if m.tells() {
 		u := m.units[c.table.Name]
-		u.write += factor * roundUp(max(c.old.sizeOrNone(), c.next.sizeOrNone()), writeUnit)
+		u.write += n
 		m.units[c.table.Name] = u
+	}
+}
+
+// refused counts changes that were not made, if that was for a condition or
+// another's transaction: the writes are billed all the same ("DynamoDB condition
+// expressions"; "Amazon DynamoDB Transactions: How it works", capacity).
+func (m *tally) refused(err error, factor float64, changes ...*change) {
+	var e *awswire.Error
+	if !errors.As(err, &e) || e.Code != "ConditionalCheckFailedException" && e.Code != "TransactionCanceledException" {
+		return
+	}
+	for _, c := range changes {
+		m.wrote(c, factor)
 	}
 }
 
@@ -98,8 +130,8 @@ type tableCapacity struct {
 }
 
 // all is what was consumed of each table, in the order of their names.
-func (m *meter) all(inTransaction bool) []consumed {
-	if m == nil {
+func (m *tally) all(inTransaction bool) []consumed {
+	if !m.tells() {
 		return nil
 	}
 	var out []consumed
@@ -118,7 +150,7 @@ func (m *meter) all(inTransaction bool) []consumed {
 }
 
 // one is what was consumed of the only table.
-func (m *meter) one() *consumed {
+func (m *tally) one() *consumed {
 	if all := m.all(false); len(all) > 0 {
 		return &all[0]
 	}

@@ -28,6 +28,7 @@
 package dynamodb
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -36,13 +37,18 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
-// Config says where a service's tables are. All fields are required.
+// Config says where a service's tables are.
 type Config struct {
 	Account string
 	Region  string
-	Logger  *slog.Logger
+	Meter   *meter.Meter // where request units are counted; nil: nowhere
+	// Caller names the Lambda function that makes the request being answered,
+	// empty if it is another caller; nil: nobody is named.
+	Caller func(context.Context) string
+	Logger *slog.Logger
 }
 
 // Service holds the tables of one account and region. It is safe for

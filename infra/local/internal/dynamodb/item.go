@@ -31,7 +31,7 @@ func (s *Service) putItem(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return s.writeItem(c, in.ReturnValues, in.metered)
+	return s.writeItem(ctx, c, in.ReturnValues, in.metered)
 }
 
 func (s *Service) deleteItem(ctx context.Context, in *struct {
@@ -47,7 +47,7 @@ func (s *Service) deleteItem(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return s.writeItem(c, in.ReturnValues, in.metered)
+	return s.writeItem(ctx, c, in.ReturnValues, in.metered)
 }
 
 func (s *Service) updateItem(ctx context.Context, in *struct {
@@ -65,12 +65,12 @@ func (s *Service) updateItem(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	return s.writeItem(c, in.ReturnValues, in.metered)
+	return s.writeItem(ctx, c, in.ReturnValues, in.metered)
 }
 
 // writeItem makes one change.
-func (s *Service) writeItem(c *change, returnValues string, in metered) (*attributesOutput, error) {
-	m, err := in.meter()
+func (s *Service) writeItem(ctx context.Context, c *change, returnValues string, in metered) (*attributesOutput, error) {
+	m, err := s.tally(ctx, in)
 	if err != nil {
 		return nil, err
 	}
@@ -78,10 +78,11 @@ func (s *Service) writeItem(c *change, returnValues string, in metered) (*attrib
 		return nil, err
 	}
 	showOld := strings.HasSuffix(returnValues, "_OLD")
-	c.wantOld = showOld || m != nil
+	c.wantOld = showOld || m.tells()
 	changes := []*change{c}
 	defer s.lock(changes)()
 	if err := c.evaluate(s); err != nil {
+		m.refused(err, 1, c)
 		return nil, err
 	}
 	if err := s.commit(changes, nil); err != nil {
@@ -165,7 +166,7 @@ func (s *Service) getItem(ctx context.Context, in *struct {
 	selection
 	ReturnConsumedCapacity string
 }) (*itemOutput, error) {
-	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
+	m, err := s.tally(ctx, metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity})
 	if err != nil {
 		return nil, err
 	}

@@ -47,8 +47,8 @@ type pageReader struct {
 	countOnly  bool
 	filter     *expression.Condition  // nil: every item
 	projection *expression.Projection // nil: whole items
-	meter      *meter
-	consistent bool // which only the meter looks at
+	tally      *tally
+	consistent bool // which only the tally looks at
 }
 
 // reader checks the parameters and parses the expressions, if the caller may
@@ -57,7 +57,7 @@ func (in *paging) reader(ctx context.Context, s *Service, action string, leading
 	if err := s.authorize(ctx, action, in.TableName, leading); err != nil {
 		return nil, err
 	}
-	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
+	m, err := s.tally(ctx, metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity})
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (in *paging) reader(ctx context.Context, s *Service, action string, leading
 	if err != nil {
 		return nil, err
 	}
-	r := &pageReader{table: t, countOnly: in.Select == "COUNT", meter: m, consistent: in.ConsistentRead}
+	r := &pageReader{table: t, countOnly: in.Select == "COUNT", tally: m, consistent: in.ConsistentRead}
 	if in.Limit != nil {
 		if r.limit = *in.Limit; r.limit < 1 {
 			return nil, constraint("limit", fmt.Sprintf("'%d'", r.limit), "Member must have value greater than or equal to 1")
@@ -219,8 +219,8 @@ func (s *Service) readPage(r *pageReader, where store.Range, startKey attribute.
 			break
 		}
 	}
-	r.meter.read(r.table, size, consistency(r.consistent))
-	out.ConsumedCapacity = r.meter.one()
+	r.tally.read(r.table, size, consistency(r.consistent))
+	out.ConsumedCapacity = r.tally.one()
 	return out, nil
 }
 

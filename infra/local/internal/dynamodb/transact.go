@@ -84,7 +84,7 @@ func (s *Service) transactWriteItems(ctx context.Context, in *struct {
 	ClientRequestToken *string
 	metered
 }) (*transactWritten, error) {
-	m, err := in.meter()
+	m, err := s.tally(ctx, in.metered)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (s *Service) transactWriteItems(ctx context.Context, in *struct {
 		if err != nil {
 			return nil, err
 		}
-		changes[i], c.wantOld = c, m != nil
+		changes[i], c.wantOld = c, m.tells()
 		n, _ := c.item.Measure()
 		values, _ := c.in.ExpressionAttributeValues.Measure()
 		size += n + values
@@ -111,6 +111,7 @@ func (s *Service) transactWriteItems(ctx context.Context, in *struct {
 	}
 	repeat, err := s.transact(changes, in.ClientRequestToken)
 	if err != nil {
+		m.refused(err, transactional, changes...)
 		return nil, err
 	}
 	for _, c := range changes {
@@ -239,7 +240,7 @@ func (s *Service) transactGetItems(ctx context.Context, in *struct {
 	}
 	ReturnConsumedCapacity string
 }) (*transactRead, error) {
-	m, err := metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity}.meter()
+	m, err := s.tally(ctx, metered{ReturnConsumedCapacity: in.ReturnConsumedCapacity})
 	if err != nil {
 		return nil, err
 	}

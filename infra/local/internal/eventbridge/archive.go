@@ -12,6 +12,7 @@ import (
 	"github.com/penstock-dev/penstock/events/pattern"
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // Archive keeps the events of a bus, to be replayed. An event is in it, durably,
@@ -191,6 +192,7 @@ func (s *Service) keep(events []archived) error {
 	batch := s.store.NewBatch()
 	for _, e := range events {
 		batch.Set(archivedFrom(e.archive, e.at).String(e.id), []byte(e.body))
+		s.config.Meter.Add(meter.ArchivedByte, e.archive, float64(len(e.body)))
 	}
 	return batch.Commit()
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/metric"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // Queues is what the service needs of SQS.
@@ -56,6 +57,7 @@ type Config struct {
 	// Functions takes what schedules send; unused without such a rule.
 	Functions Functions
 	Metrics   *metric.Registry // where AWS/Events is recorded; nil: nowhere
+	Meter     *meter.Meter     // where what is billed is counted; nil: nowhere
 	Logger    *slog.Logger
 }
 

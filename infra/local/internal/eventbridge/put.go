@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // A PutEvents call takes 10 entries and less than 1 MB in all, and details of
@@ -95,6 +96,7 @@ func (s *Service) put(ctx context.Context, entries []Entry) ([]Result, error) {
 	var deliveries []delivery
 	var toKeep []archived
 	accepted, matched := 0, 0
+	s.config.Meter.Add(meter.PutEventsCall, s.busName(entries[0].EventBusName), 1)
 	s.figures.calls.Add(1)
 	s.figures.entries.AddN(1, len(entries))
 	defer func() { s.figures.failedEntries.AddN(1, len(entries)-accepted) }()
@@ -110,6 +112,7 @@ func (s *Service) put(ctx context.Context, entries []Entry) ([]Result, error) {
 		}
 		results[i].EventId = to.id
 		accepted++
+		s.charge(entry, to.deliveries)
 		toKeep = append(toKeep, to.archived...)
 		if !to.matched {
 			s.unmatched(s.busName(entry.EventBusName), entry.Source+"/"+entry.DetailType)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // replay is a replay of an archive's events to the bus that they came from. The
@@ -226,6 +227,7 @@ func (s *Service) replayOne(r *replay) (done bool, err error) {
 		if r.Last, err = time.Parse(time.RFC3339, archived.Time); err != nil {
 			return false, err
 		}
+		s.config.Meter.Add(meter.ReplayedEvent, r.Archive, meter.Chunks(len(body)))
 		r.Position = slices.Clone(e.Key)
 		if read++; read == replayChunk {
 			break

@@ -49,6 +49,7 @@ type invocation struct {
 // outcome is how an invocation ended.
 type outcome struct {
 	took     time.Duration
+	billed   billed
 	payload  []byte
 	failed   bool
 	reusable bool // the environment can serve another invocation
@@ -196,8 +197,9 @@ func (e *environment) conclude(inv *invocation, took time.Duration, o outcome, b
 		}
 	}
 	o.took = took
+	o.billed = billed{memoryMB: e.f.MemoryMB, ms: math.Ceil(ms(took)), initMs: math.Ceil(ms(took+e.init)) - math.Ceil(ms(took))}
 	e.output.say("END RequestId: %s", inv.id)
-	report := e.report(inv, took) + bad.status()
+	report := e.report(inv, took, o.billed) + bad.status()
 	if inv.wantTail {
 		o.tail = e.output.sayLast(inv.id, report)
 	} else {
@@ -209,9 +211,9 @@ func (e *environment) conclude(inv *invocation, took time.Duration, o outcome, b
 // report is the line that Lambda writes at the end of an invocation. Since
 // August 2025 Init is billed with the invocation that it was for ("AWS Lambda
 // standardizes billing for INIT Phase").
-func (e *environment) report(inv *invocation, took time.Duration) string {
+func (e *environment) report(inv *invocation, took time.Duration, billed billed) string {
 	line := fmt.Sprintf("REPORT RequestId: %s\tDuration: %.2f ms\tBilled Duration: %.0f ms\tMemory Size: %d MB",
-		inv.id, ms(took), math.Ceil(ms(took+e.init)), e.f.MemoryMB)
+		inv.id, ms(took), billed.ms+billed.initMs, billed.memoryMB)
 	if peak := e.process.peakMemoryMB(); peak > 0 {
 		line += fmt.Sprintf("\tMax Memory Used: %d MB", peak)
 	}

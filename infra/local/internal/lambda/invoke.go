@@ -33,7 +33,8 @@ type Result struct {
 	// and a program was reached.
 	LogTail []byte
 
-	took time.Duration // without Init
+	took   time.Duration // without Init
+	billed billed
 }
 
 // invokeInput is an invocation as it is asked for.
@@ -56,6 +57,7 @@ func (l *Lambda) Invoke(ctx context.Context, name string, payload []byte) (*Resu
 func (l *Lambda) run(ctx context.Context, c invokeInput) (*Result, error) {
 	result, err := l.serve(ctx, c)
 	if err == nil {
+		l.charge(c.function, result.billed)
 		l.record(c.function, func(m *functionMetrics) { m.invoked(result.took, result.FunctionError != "") })
 	} else if isThrottle(err) {
 		l.record(c.function, func(m *functionMetrics) { m.throttles.Add(1) })
@@ -107,7 +109,7 @@ func (l *Lambda) finish(env *environment, inv *invocation, o outcome) *Result {
 }
 
 func (o *outcome) result(requestID string) *Result {
-	result := &Result{RequestID: requestID, Payload: o.payload, LogTail: o.tail, took: o.took}
+	result := &Result{RequestID: requestID, Payload: o.payload, LogTail: o.tail, took: o.took, billed: o.billed}
 	if o.failed {
 		result.FunctionError = unhandled
 	}

@@ -38,6 +38,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/metric"
 	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // LogWriter takes what functions print. Append must not block for long.
@@ -60,6 +61,7 @@ type Config struct {
 	// their Credentials; nil: everything.
 	Roles   awswire.Guard
 	Metrics *metric.Registry // where AWS/Lambda is recorded; nil: nowhere
+	Meter   *meter.Meter     // where what is billed is counted; nil: nowhere
 	Logger  *slog.Logger
 }
 

@@ -275,6 +275,7 @@ func (p *poller) invoke(spec *Mapping, b *queueBatch) (*Result, error) {
 		p.m.counters.invoked.add(b.records)
 		result, err := p.m.l.invoke(p.m.l.ctx, spec.Function, payload)
 		if !isThrottle(err) {
+			p.m.chargeBatch(b.records, result)
 			return result, err
 		}
 		p.m.counters.throttles.Add(1)

@@ -423,6 +423,7 @@ func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool) {
 		}
 	}
 	m.counters.invocations.Add(1)
+	m.chargeBatch(len(batch), result)
 	return done, false
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // Target is the prefix of X-Amz-Target for the operations; the protocol is AWS
@@ -39,6 +40,11 @@ func (s *Service) Operations() awswire.Operations {
 // on the secret that an id names. One that does not exist has six question marks
 // for the random end of its ARN.
 func (s *Service) authorize(ctx context.Context, action, id string) error {
+	var caller string
+	if s.config.Caller != nil {
+		caller = s.config.Caller(ctx)
+	}
+	s.config.Meter.AddBy(meter.SecretCall, strings.TrimPrefix(id, s.arnPrefix()), caller, 1) // billed allowed or not
 	s.mu.Lock()
 	resource := s.arnPrefix() + strings.TrimPrefix(id, s.arnPrefix()) + "-" + strings.Repeat("?", suffixLength)
 	if one, err := s.find(id); err == nil {

@@ -16,6 +16,7 @@ package secretsmanager
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // Config says where a service's secrets are.
@@ -35,6 +37,10 @@ type Config struct {
 	Account string
 	Region  string
 	Logger  *slog.Logger // told of what goes wrong in the background
+	Meter   *meter.Meter // where calls are counted; nil: nowhere
+	// Caller names the Lambda function that makes the request being answered,
+	// empty if it is another caller; nil: nobody is named.
+	Caller func(context.Context) string
 }
 
 // Service holds the secrets of one account and region. It is safe for

@@ -11,6 +11,7 @@ import (
 
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/policy"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // Bounds of a message ("Publish", Amazon SNS API reference).
@@ -68,6 +69,7 @@ func (s *Service) publish(t *Topic, m Message) (id string, err error) {
 	case utf8.RuneCountInString(m.Subject) > maxSubject || strings.ContainsAny(m.Subject, "\r\n"):
 		return "", invalid("Subject: want at most %d characters on one line (got %q)", maxSubject, m.Subject)
 	}
+	s.config.Meter.Add(meter.TopicRequest, t.Name, meter.Chunks(len(m.Text)))
 	id = uuid.NewString()
 	at := time.Now()
 	for _, sub := range t.Subscriptions {
@@ -75,6 +77,7 @@ func (s *Service) publish(t *Topic, m Message) (id string, err error) {
 		switch sub.Protocol {
 		case "email":
 			s.config.Mail(sub.Endpoint, m.Subject, cmp.Or(m.Email, m.Text))
+			s.config.Meter.Add(meter.Email, t.Name, 1)
 		case "sqs":
 			err = s.toQueue(t, sub, m, id, at)
 		case "lambda":

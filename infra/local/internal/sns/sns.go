@@ -26,6 +26,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // Queues is what topics need of SQS.
@@ -50,6 +51,7 @@ type Config struct {
 	Functions Functions
 	// Mail is given what AWS would send by email.
 	Mail   func(address, subject, message string)
+	Meter  *meter.Meter // where what is billed is counted; nil: nowhere
 	Logger *slog.Logger
 }
 

@@ -99,6 +99,9 @@ func (s *Service) byURL(ctx context.Context, action, queueURL string) (*queue, e
 	if refused := s.authorizeQueue(ctx, action, name, q); refused != nil {
 		return nil, refused
 	}
+	if err == nil {
+		q.charge(0)
+	}
 	return q, err
 }
 
@@ -441,6 +444,11 @@ func (s *Service) sendAll(ctx context.Context, q *queue, messages []sendEntry) (
 	}
 	admit(admitted)
 	countSent(admitted)
+	bytes := 0
+	for _, one := range admitted {
+		bytes += one.bytes
+	}
+	q.chargeBeyond(bytes)
 	return results, nil
 }
 
@@ -603,6 +611,7 @@ func (s *Service) receiveMessage(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
+	q.chargeBeyond(size(got))
 	out := &receiveOutput{}
 	for _, r := range got {
 		m := receivedMessage{MessageId: r.ID, ReceiptHandle: r.ReceiptHandle, MD5OfBody: r.BodyMD5(), Body: r.Body}

@@ -14,7 +14,11 @@ func (s *Service) Receive(ctx context.Context, queueARN string, messages, bytes 
 	if err != nil {
 		return nil, err
 	}
-	return q.receive(ctx, receiveLimits{messages, bytes}, q.visibility(), wait)
+	got, err := q.receive(ctx, receiveLimits{messages, bytes}, q.visibility(), wait)
+	if err == nil {
+		q.chargePolls(got)
+	}
+	return got, err
 }
 
 // Delete removes messages by the receipt handles of their last receive.
@@ -23,6 +27,7 @@ func (s *Service) Delete(queueARN string, handles []string) error {
 	if err != nil {
 		return err
 	}
+	q.chargeDeletes(len(handles))
 	errs, err := q.remove(handles)
 	for _, e := range errs {
 		if err == nil {

@@ -44,6 +44,9 @@ func (s *Service) SendFromService(principal string, messages []Outgoing) (errs [
 	}
 	admit(sent)
 	countSent(sent)
+	for _, one := range sent { // each is a request of its own
+		one.queue.charge(one.bytes)
+	}
 	return errs, nil
 }
 

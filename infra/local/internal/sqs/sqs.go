@@ -30,6 +30,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/metric"
 	"github.com/penstock-dev/penstock/infra/local/internal/policy"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
+	"github.com/penstock-dev/penstock/infra/local/meter"
 )
 
 // Config says where a service's queues are.
@@ -40,6 +41,7 @@ type Config struct {
 	// trailing slash.
 	URL     string
 	Metrics *metric.Registry // where AWS/SQS is recorded; nil: nowhere
+	Meter   *meter.Meter     // where requests are counted; nil: nowhere
 	Logger  *slog.Logger
 }
 
