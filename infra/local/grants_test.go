@@ -49,6 +49,9 @@ func TestEveryGrantOfTheProjectHasAReason(t *testing.T) {
 			used++
 			continue
 		}
+		if strings.Contains(g.Role, "BreakerRole") {
+			continue // nothing fails here: breaker_test.go
+		}
 		if !slices.ContainsFunc(idle, func(known [3]string) bool {
 			return strings.HasPrefix(g.Action, known[0]) && strings.HasSuffix(g.Resource, known[1])
 		}) {

@@ -140,6 +140,9 @@ type Subscription struct {
 	// Retry says when an event comes back that failed.
 	Retry Retry `json:"retry"`
 
+	// Breaker says when the subscription is stopped because it fails.
+	Breaker Breaker `json:"breaker"`
+
 	// Enabled says whether events are delivered; false leaves them in the
 	// queue. Unset leaves the mapping as it is, so that a deployment does not
 	// undo what a person or the breaker did; a new one begins enabled.
@@ -160,6 +163,35 @@ type Retry struct {
 	// default 900. With MaxReceiveCount it is so that an event has all of its
 	// receives within the 4 days for which its queue keeps it.
 	CapSeconds int `json:"capSeconds"`
+}
+
+// Breaker says when a subscription is stopped because it fails: when in Minutes
+// of the last OfMinutes at least FailedPercent of the events that the function
+// was given have failed, and at least MinimumEvents were given. A minute with
+// fewer, or with none, counts as a good one. What was given counts each time
+// that it is given, so that an event which is retried counts again.
+type Breaker struct {
+	// Off leaves the subscription to its retries and its DLQ.
+	Off bool `json:"off,omitempty"`
+
+	// FailedPercent is 1 to 100; default 50.
+	FailedPercent int `json:"failedPercent"`
+
+	// MinimumEvents is 1 to 1,000,000, in one minute; default 10.
+	MinimumEvents int `json:"minimumEvents"`
+
+	// Minutes is 1 to OfMinutes; default 3.
+	Minutes int `json:"minutes"`
+
+	// OfMinutes is 1 to 60; default 5.
+	OfMinutes int `json:"ofMinutes"`
+
+	// ProbeAfterMinutes is how long after a stop, and after each probe that
+	// failed, the breaker tries the function with up to ten of the events that
+	// wait, and resumes the subscription if fewer than FailedPercent of them
+	// fail: 1 to 1440. Each probe counts as a receive of its events. 0, the
+	// default: a person resumes it.
+	ProbeAfterMinutes int `json:"probeAfterMinutes,omitempty"`
 }
 
 // Longest is how long all delays of an event take together at most, if it is
@@ -189,7 +221,7 @@ func (s *Subscription) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	return jsonv2.UnmarshalDecode(dec, (*plain)(s))
 }
 
-var defaultSubscription = Subscription{BatchSize: 500, BatchWindowSeconds: 1, MaxReceiveCount: 5, Retry: defaultRetry}
+var defaultSubscription = Subscription{BatchSize: 500, BatchWindowSeconds: 1, MaxReceiveCount: 5, Retry: defaultRetry, Breaker: defaultBreaker}
 
 // defaultRetry is what package handler has as its default too.
 var defaultRetry = Retry{BaseSeconds: 30, CapSeconds: 900}
@@ -199,6 +231,15 @@ func (r *Retry) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain Retry
 	*r = defaultRetry
 	return jsonv2.UnmarshalDecode(dec, (*plain)(r))
+}
+
+var defaultBreaker = Breaker{FailedPercent: 50, MinimumEvents: 10, Minutes: 3, OfMinutes: 5}
+
+// UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
+func (b *Breaker) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain Breaker
+	*b = defaultBreaker
+	return jsonv2.UnmarshalDecode(dec, (*plain)(b))
 }
 
 // UsesSessions reports whether the function writes in transactions that may

@@ -53,7 +53,7 @@ func (t Table) validate(name string) error {
 	switch {
 	case !tableName.MatchString(name):
 		return errors.New("its name must be lower-case letters, digits and hyphens, beginning with a letter and not ending with a hyphen")
-	case name == names.OutboxTable || name == names.IdempotencyTable:
+	case slices.Contains(names.Tables, name):
 		return errors.New("Penstock keeps a table of this name itself: choose another")
 	case t.PartitionKey == "":
 		return errors.New(`it needs a "partitionKey"`)

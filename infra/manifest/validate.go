@@ -177,6 +177,17 @@ func (v *validator) subscription(i int, s *Subscription) {
 	// SQS, "Using dead-letter queues".
 	v.within("maxReceiveCount", s.MaxReceiveCount, 1, 1000)
 	v.retry(s)
+	v.breaker(s.Breaker)
+}
+
+func (v *validator) breaker(b Breaker) {
+	v.within("breaker: failedPercent", b.FailedPercent, 1, 100)
+	v.within("breaker: minimumEvents", b.MinimumEvents, 1, 1_000_000)
+	v.within("breaker: ofMinutes", b.OfMinutes, 1, 60)
+	if b.OfMinutes >= 1 {
+		v.within("breaker: minutes", b.Minutes, 1, b.OfMinutes)
+	}
+	v.within("breaker: probeAfterMinutes", b.ProbeAfterMinutes, 0, 1440)
 }
 
 const (

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 )
 
 // The stacks that an environment has besides one a function. No function may
@@ -29,12 +30,23 @@ const (
 // to the bus, as a function's short name.
 const OutboxRelay = "outbox-relay"
 
+// Breaker is the program that stops subscriptions which fail, as a function's
+// short name.
+const Breaker = "breaker"
+
+// Programs are Penstock's own, by their short names, sorted.
+var Programs = []string{Breaker, OutboxRelay}
+
 // The tables that Penstock itself keeps, as Names.Table takes them. No table
 // of tables.json may bear their names.
 const (
 	OutboxTable      = "outbox"      // events that are committed and not yet on the bus
 	IdempotencyTable = "idempotency" // marks of what was already done
+	StateTable       = "state"       // which subscriptions were stopped, by whom and why
 )
+
+// Tables are those that Penstock itself keeps.
+var Tables = []string{OutboxTable, IdempotencyTable, StateTable}
 
 // Names composes the names of one environment's resources. The zero value
 // names nothing; use New.
@@ -104,8 +116,31 @@ func (n Names) Queues(fn, sub string) []string {
 	return []string{n.Queue(fn, sub), n.DLQ(fn, sub), n.RuleDLQ(fn, sub)}
 }
 
-// Table is a DynamoDB table: OutboxTable, IdempotencyTable, or one of tables.json.
+// Table is a DynamoDB table: one of Tables, or one of tables.json.
 func (n Names) Table(name string) string { return n.Bus() + "-" + name }
+
+// Topic is where alarms and the breaker tell people.
+func (n Names) Topic() string { return n.Bus() + "-alarms" }
+
+// Dashboard is CloudWatch's page about the environment, or its part-th one, from
+// 1, where there are too many subscriptions for one.
+func (n Names) Dashboard(part int) string {
+	if part == 1 {
+		return n.Bus()
+	}
+	return fmt.Sprintf("%s-%d", n.Bus(), part)
+}
+
+// BreakerAlarm is the alarm that makes the breaker stop a subscription.
+const BreakerAlarm = "breaker"
+
+// Alarm is an alarm about a subscription; about is what it watches, such as
+// BreakerAlarm. The slash, which no other name has, keeps the alarms of a
+// subscription "a" apart from those of a subscription "a-dlq".
+func (n Names) Alarm(fn, sub, about string) string { return n.Queue(fn, sub) + "/" + about }
+
+// FunctionAlarm is an alarm about a function, or a program of Penstock's own.
+func (n Names) FunctionAlarm(fn, about string) string { return n.Function(fn) + "/" + about }
 
 // Secret is a secret's name in Secrets Manager.
 func (n Names) Secret(name string) string { return n.App + "/" + n.Env + "/" + name }
@@ -122,10 +157,10 @@ func (n Names) Export(value string) string { return n.Bus() + "-" + value }
 // that no function may bear it.
 func Reserved(fn string) bool {
 	switch fn {
-	case BusStack, DataStack, OperationsStack, SchemasStack, AccessStack, OutboxRelay:
+	case BusStack, DataStack, OperationsStack, SchemasStack, AccessStack:
 		return true
 	}
-	return false
+	return slices.Contains(Programs, fn)
 }
 
 // Both become parts of names that must be lower case, and of each other's.

@@ -21,6 +21,11 @@ func TestNamesAreComposedOfApplicationAndEnvironment(t *testing.T) {
 		{n.RuleDLQ("withdrawal-fee", "withdrawals"), "shop-prod-withdrawal-fee-withdrawals-rule-dlq"},
 		{n.Table(names.OutboxTable), "shop-prod-outbox"},
 		{n.Table(names.IdempotencyTable), "shop-prod-idempotency"},
+		{n.Topic(), "shop-prod-alarms"},
+		{n.Dashboard(1), "shop-prod"},
+		{n.Dashboard(2), "shop-prod-2"},
+		{n.Alarm("withdrawal-fee", "withdrawals", names.BreakerAlarm), "shop-prod-withdrawal-fee-withdrawals/breaker"},
+		{n.FunctionAlarm("withdrawal-fee", "throttles"), "shop-prod-withdrawal-fee/throttles"},
 		{n.Secret("core-api-token"), "shop/prod/core-api-token"},
 		{n.BusDLQ(), "shop-prod-bus-dlq"},
 		{n.BusLogGroup(), "/aws/vendedlogs/events/event-bus/shop-prod"},
@@ -101,7 +106,7 @@ func TestApplicationAndEnvironmentTogetherFitAnArchivesName(t *testing.T) {
 }
 
 func TestNamesOfPenstocksOwnAreReserved(t *testing.T) {
-	for _, name := range []string{"bus", "data", "operations", "schemas", "access", "outbox-relay"} {
+	for _, name := range []string{"bus", "data", "operations", "schemas", "access", "breaker", "outbox-relay"} {
 		if !names.Reserved(name) {
 			t.Errorf("%q is free for a function, but names a stack or a program of Penstock's", name)
 		}

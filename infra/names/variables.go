@@ -36,6 +36,14 @@ const (
 	// Each function has it whose manifest has "idempotency", "publishes" or
 	// "tables".
 	VarIdempotencyTable = "PENSTOCK_IDEMPOTENCY_TABLE"
+
+	// VarStateTable is the name of the table of stopped subscriptions. The
+	// breaker has it.
+	VarStateTable = "PENSTOCK_STATE_TABLE"
+
+	// VarTopic is the ARN of the topic by which people are told. The breaker has
+	// it.
+	VarTopic = "PENSTOCK_TOPIC"
 )
 
 // TableVar is the environment variable that holds a table's name, for each of
@@ -44,3 +52,12 @@ const (
 func TableVar(table string) string {
 	return "PENSTOCK_TABLE_" + strings.ToUpper(strings.ReplaceAll(table, "-", "_"))
 }
+
+// The tags of a subscription's queue, by which the breaker knows the
+// subscription.
+const (
+	TagFunction     = "penstock:function"     // the function's short name
+	TagSubscription = "penstock:subscription" // the subscription's name
+	TagEvent        = "penstock:event"        // the event type, as savings/SAVINGS_WITHDRAWAL
+	TagProbe        = "penstock:probe-after-minutes"
+)

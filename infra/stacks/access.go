@@ -179,6 +179,11 @@ func operations(n names.Names) []statement {
 			resources: []*string{arn("cloudwatch", "alarm:"+all)},
 		},
 		{
+			sid:       "Stops",
+			actions:   []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"},
+			resources: []*string{tableARN(n.Table(names.StateTable))},
+		},
+		{
 			sid:       "Stacks",
 			actions:   []string{"cloudformation:DescribeStacks"},
 			resources: []*string{arn("cloudformation", "stack/"+all)},

@@ -20,6 +20,7 @@ func scheduleARN(rule string) *string { return arn("events", "rule/"+rule) }
 
 func busARN(bus string) *string     { return arn("events", "event-bus/"+bus) }
 func tableARN(table string) *string { return arn("dynamodb", "table/"+table) }
+func topicARN(topic string) *string { return arn("sns", topic) }
 func queueARN(queue string) *string { return arn("sqs", queue) }
 
 // secretARN matches the secret of a name: Secrets Manager puts a hyphen and six

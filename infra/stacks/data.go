@@ -28,6 +28,9 @@ type Data struct {
 	// Idempotency holds deduplication marks, which expire.
 	Idempotency awsdynamodb.Table
 
+	// State holds which subscriptions were stopped, by whom and why.
+	State awsdynamodb.Table
+
 	// Tables are those of infra/tables.json, by their short names.
 	Tables map[string]awsdynamodb.Table
 
@@ -48,6 +51,7 @@ func newData(p *project, tables manifest.Tables) *Data {
 		PartitionKey:        stringKey("pk"),
 		TimeToLiveAttribute: jsii.String("expires"),
 	})
+	d.State = p.newTable(d.Stack, "State", names.StateTable, &awsdynamodb.TableProps{PartitionKey: stringKey("pk")})
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		props := &awsdynamodb.TableProps{PartitionKey: stringKey(tables[name].PartitionKey)}
 		if sortKey := tables[name].SortKey; sortKey != "" {

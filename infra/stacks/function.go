@@ -44,8 +44,10 @@ func newFunction(p *project, m *manifest.Function) *Function {
 	for i := range m.Subscriptions {
 		s := newSubscription(p, f, &m.Subscriptions[i])
 		s.deliver(f)
+		s.alarms(p, f)
 		f.Subscriptions[s.Manifest.Name] = s
 	}
+	f.throttles(p)
 	for _, t := range m.Deleted(p.now) {
 		f.Deleted[t.Name] = newSubscription(p, f, &t.Subscription)
 	}

@@ -6,8 +6,10 @@
 //	<app>-<env>-bus         the event bus, its log, archive and key; its name and
 //	                        ARN as parameters and exports
 //	<app>-<env>-data        the outbox and its relay, deduplication marks, tables.json
+//	<app>-<env>-operations  the topic by which people are told, the breaker, the
+//	                        dashboard, alarms of what all functions share
 //	<app>-<env>-<function>  program, role, log group; of each subscription the
-//	                        rule, queue, DLQs and event source mapping
+//	                        rule, queue, DLQs, event source mapping and alarms
 //	<app>-<env>-access      managed policies for applications that publish, and for
 //	                        people who use the command
 //	<app>-<env>-schemas     the registry of event schemas, where one is wanted
@@ -74,9 +76,10 @@ type Props struct {
 // Stacks are the stacks of one environment: those that all functions share, and
 // by way of Function each function's own.
 type Stacks struct {
-	Bus    *Bus
-	Data   *Data
-	Access *Access
+	Bus        *Bus
+	Data       *Data
+	Operations *Operations
+	Access     *Access
 
 	// Schemas is nil in an environment without a schema registry.
 	Schemas *Schemas
@@ -119,9 +122,11 @@ func New(app awscdk.App, props *Props) *Stacks {
 	s.Access = newAccess(in)
 	s.Data = newData(in, declared.tables)
 	s.Data.Stack.AddStackDependency(s.Bus.Stack, nil)
+	s.Operations = newOperations(in, declared.functions)
+	s.Operations.Stack.AddStackDependency(s.Data.Stack, nil)
 	for i := range declared.functions {
 		f := newFunction(in, &declared.functions[i])
-		f.Stack.AddStackDependency(s.Data.Stack, nil)
+		f.Stack.AddStackDependency(s.Operations.Stack, nil)
 		s.functions[f.Manifest.Name] = f
 	}
 	return s

@@ -344,8 +344,8 @@ func TestProtectionIsWhatTheEnvironmentSays(t *testing.T) {
 				}
 			}
 		}
-		if tables != 4 {
-			t.Errorf("%s: %d tables, want 4", c.env.Name, tables)
+		if tables != 5 {
+			t.Errorf("%s: %d tables, want 5", c.env.Name, tables)
 		}
 	}
 }
@@ -367,6 +367,7 @@ func TestTerminationProtectionIsOfEveryStack(t *testing.T) {
 // or a function of the CDK's own, is not ours.
 func TestTemplatesHoldNothingThatTheCDKAdds(t *testing.T) {
 	ours := []string{
+		"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy",
 		"AWS::DynamoDB::Table", "AWS::Events::Archive", "AWS::Events::EventBus", "AWS::Events::EventBusPolicy", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role",
 		"AWS::KMS::Alias", "AWS::KMS::Key", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
 		"AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination", "AWS::Logs::DeliverySource", "AWS::Logs::LogGroup", "AWS::Logs::ResourcePolicy",
@@ -387,11 +388,12 @@ func TestStacksAreDeployedInOrder(t *testing.T) {
 	stacks.New(app, &stacks.Props{Root: shop, Env: dev, Build: noProgram(t)})
 	assembly := app.Synth(nil)
 	for stack, want := range map[string][]string{
-		"penstock-dev-bus":    nil,
-		"penstock-dev-access": nil,
-		"penstock-dev-data":   {"penstock-dev-bus"},
-		"penstock-dev-fee":    {"penstock-dev-data"},
-		"penstock-dev-plain":  {"penstock-dev-data"},
+		"penstock-dev-bus":        nil,
+		"penstock-dev-access":     nil,
+		"penstock-dev-data":       {"penstock-dev-bus"},
+		"penstock-dev-operations": {"penstock-dev-data"},
+		"penstock-dev-fee":        {"penstock-dev-operations"},
+		"penstock-dev-plain":      {"penstock-dev-operations"},
 	} {
 		var got []string
 		for _, artifact := range *assembly.GetStackByName(&stack).Dependencies() {

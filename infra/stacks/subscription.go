@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awsevents"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/penstock-dev/penstock/infra/manifest"
+	"github.com/penstock-dev/penstock/infra/names"
 )
 
 // Subscription is one function receiving one event type:
@@ -63,6 +65,12 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 		VisibilityTimeout: seconds(6*f.Manifest.TimeoutSeconds + m.BatchWindowSeconds),
 		DeadLetterQueue:   &awssqs.DeadLetterQueue{Queue: s.DLQ, MaxReceiveCount: jsii.Number(m.MaxReceiveCount)},
 	}, p.keyARN())
+	// By these the breaker, which is told of a mapping, knows the subscription.
+	tags := awscdk.Tags_Of(s.Queue)
+	tags.Add(jsii.String(names.TagFunction), &fn, nil)
+	tags.Add(jsii.String(names.TagSubscription), &m.Name, nil)
+	tags.Add(jsii.String(names.TagEvent), &m.Event, nil)
+	tags.Add(jsii.String(names.TagProbe), jsii.String(strconv.Itoa(m.Breaker.ProbeAfterMinutes)), nil)
 	s.RuleDLQ = newQueue(scope, "RuleDLQ", &awssqs.QueueProps{
 		QueueName:       jsii.String(p.names.RuleDLQ(fn, m.Name)),
 		RetentionPeriod: days(dlqRetentionDays),

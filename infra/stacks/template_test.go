@@ -24,8 +24,8 @@ var shop = fstest.MapFS{
 		"subscriptions": [
 			{"name": "withdrawals", "event": "savings/SAVINGS_WITHDRAWAL", "filter": {"data": {"note": [null, {"exists": false}], "amount": [{"numeric": [">", 0.01]}]}},
 			 "batchSize": 1000, "batchWindowSeconds": 20, "maxReceiveCount": 3, "retry": {"baseSeconds": 10, "capSeconds": 120}, "enabled": false},
-			{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT", "batchSize": 10, "batchWindowSeconds": 0, "enabled": true},
-			{"name": "trades", "event": "trading/TRADE_ALLOCATED"}
+			{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT", "batchSize": 10, "batchWindowSeconds": 0, "enabled": true, "breaker": {"off": true}},
+			{"name": "trades", "event": "trading/TRADE_ALLOCATED", "breaker": {"failedPercent": 20, "minimumEvents": 3, "minutes": 2, "ofMinutes": 4, "probeAfterMinutes": 15}}
 		]}`)},
 	"functions/plain/function.json": {Data: []byte(`{"name": "plain", "idempotency": true}`)},
 
@@ -43,8 +43,9 @@ var (
 	prod = manifest.Environment{
 		Name: "prod", LogRetentionDays: 365, RemovalProtection: true, TerminationProtection: true, PointInTimeRecovery: true,
 		BusLogLevel: manifest.LogTrace, ArchiveRetentionDays: 90, EncryptionKey: manifest.CreateKey,
-		Tags: map[string]string{"team": "payments"},
-		VPC:  &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
+		AlarmEmails: []string{"oncall@example.com"},
+		Tags:        map[string]string{"team": "payments"},
+		VPC:         &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
 	}
 )
 

@@ -34,14 +34,16 @@ A NAME is the short one, that of the function's folder: withdrawal-fee.`,
 	return cmd
 }
 
-// loadFunctions reads the project's manifests, and adds the program of
-// Penstock's own that runs beside them.
+// loadFunctions reads the project's manifests, and adds the programs of
+// Penstock's own that run beside them.
 func loadFunctions(root string) ([]manifest.Function, error) {
 	functions, err := manifest.Load(os.DirFS(root))
 	if err != nil {
 		return nil, err
 	}
-	functions = append(functions, manifest.Function{Name: names.OutboxRelay})
+	for _, program := range names.Programs {
+		functions = append(functions, manifest.Function{Name: program})
+	}
 	slices.SortFunc(functions, func(a, b manifest.Function) int { return cmp.Compare(a.Name, b.Name) })
 	return functions, nil
 }
