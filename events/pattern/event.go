@@ -37,13 +37,21 @@ type arrays struct {
 // A place says: within this array (an index of arrays.paths), in this element.
 type place struct{ array, element int }
 
+// below is what the paths of everything in the value at path begin with.
+func below(path string) string {
+	if path == "" { // which is a field without a name, and as join has it, the root
+		return ""
+	}
+	return path + "."
+}
+
 // Decode reads an event: the whole of it, as EventBridge delivers it to a target. The error says what is not a JSON object.
 // To match many events against the same patterns, a [Set] is faster.
 func Decode(event []byte) (Event, error) {
 	e := Event{values: make(map[string][]value)}
 	r := reader[string]{
 		child: func(path, name string) (string, bool) { return join(path, name), true },
-		path:  func(path string) string { return path + "." },
+		path:  below,
 		keep:  func(path string, v value) { e.values[path] = append(e.values[path], v) },
 	}
 	if err := r.read(event, ""); err != nil {

@@ -131,6 +131,22 @@ func TestASetMatchesWhatEachOfItsPatternsMatchesAlone(t *testing.T) {
 	t.Logf("%d matches", matches)
 }
 
+// A field without a name is told apart from the root by nobody: the set must not differ in that from its patterns.
+func TestASetTakesAFieldWithoutANameAsItsPatternsDo(t *testing.T) {
+	event := []byte(`{"":[{"b":"y","c":"x"},{},["x"]]}`)
+	p, err := pattern.Parse([]byte(`{"":["x"],"c":["x"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := p.Match(event)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := pattern.NewSet(p).Match(event); err != nil || (len(got) == 1) != alone {
+		t.Errorf("the set matches %v (error %v), the pattern alone: %v", got, err, alone)
+	}
+}
+
 func TestASetServesManyGoroutinesWhileAnotherTakesItsPlace(t *testing.T) {
 	var rules atomic.Pointer[pattern.Set]
 	first, second := ruleSet(t, 20), ruleSet(t, 40)
