@@ -31,6 +31,7 @@ for misuse, and 3 when the command refused.`,
 	var flags cli.Flags
 	flags.Add(root)
 	root.AddCommand(
+		newCost(&flags),
 		newDev(&flags),
 		newEvents(&flags),
 		newFunctions(&flags),

@@ -111,19 +111,21 @@ func sessionExits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // sessionUntil is the command `until PATTERN program [arg]…`: it runs the
-// program again and again, until it prints what matches the pattern.
+// program again and again, until it prints what matches the pattern and does
+// not fail.
 func sessionUntil(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
 		ts.Fatalf("usage: until PATTERN program [arg]...")
 	}
 	pattern := regexp.MustCompile("(?m)" + args[0])
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
+		var err error
 		if args[1] == "aws" {
 			ts.Check(runAWS(ts, args[2:]))
 		} else {
-			ts.Check(ts.Exec(args[1], args[2:]...))
+			err = ts.Exec(args[1], args[2:]...)
 		}
-		if pattern.MatchString(ts.ReadFile("stdout")) {
+		if err == nil && pattern.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 		<-time.After(100 * time.Millisecond)
