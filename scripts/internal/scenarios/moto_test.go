@@ -1,31 +1,20 @@
 package scenarios_test
 
 import (
-	"bufio"
 	"net/http"
-	"os"
-	"os/exec"
-	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
+	"github.com/penstock-dev/penstock/scripts/internal/mototest"
 	"github.com/penstock-dev/penstock/scripts/internal/scenarios"
 )
 
-// motoVariable names moto's server, which .ci/run installs.
-const motoVariable = "PENSTOCK_MOTO"
-
 func TestMotoAnswersTheSameExceptForTheListedDifferences(t *testing.T) {
-	program := os.Getenv(motoVariable)
-	if program == "" {
-		t.Skipf("skipped: %s does not name moto_server, as `pip install 'moto[server]==5.2.5'` installs it", motoVariable)
-	}
-	config := startMoto(t, program)
+	config := startMoto(t)
 	seen := make([]bool, len(differences))
 	play(t, scenarios.Target{Config: config, Stack: stack, Prefix: "s", OldCloudWatch: true}, scenarios.All(), func(t *testing.T, s scenarios.Scenario, theirs scenarios.Transcript) {
 		for _, d := range scenarios.Compare(want(t, s), theirs) {
@@ -48,33 +37,10 @@ func TestMotoAnswersTheSameExceptForTheListedDifferences(t *testing.T) {
 }
 
 // startMoto starts moto's server with the scenarios' stack.
-func startMoto(t *testing.T, program string) aws.Config {
+func startMoto(t *testing.T) aws.Config {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), program, "-H", "127.0.0.1", "-p", "0")
-	log, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%s: %v", motoVariable, err)
-	}
-	t.Cleanup(func() { _ = cmd.Wait() }) // the test's context has ended by then, which kills it
-	running := regexp.MustCompile(`Running on (http://127\.0\.0\.1:\d+)`)
-	lines := bufio.NewScanner(log)
-	endpoint := ""
-	for endpoint == "" && lines.Scan() {
-		if m := running.FindStringSubmatch(lines.Text()); m != nil {
-			endpoint = m[1]
-		}
-	}
-	if endpoint == "" {
-		t.Fatalf("%s did not start", program)
-	}
-	go func() {
-		for lines.Scan() { // it logs every request
-		}
-	}()
-	config := aws.Config{BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("moto", "moto", "")}
+	server := mototest.Start(t)
+	config, endpoint := server.AWS("us-east-1"), server.URL
 
 	// Its functions answer without Docker, and want their code in a bucket.
 	for _, r := range []struct{ method, url, body string }{
@@ -96,7 +62,7 @@ func startMoto(t *testing.T, program string) aws.Config {
 			t.Fatalf("%s %s: %s", r.method, r.url, answer.Status)
 		}
 	}
-	_, err = cloudformation.NewFromConfig(config).CreateStack(t.Context(), &cloudformation.CreateStackInput{
+	_, err := cloudformation.NewFromConfig(config).CreateStack(t.Context(), &cloudformation.CreateStackInput{
 		StackName: aws.String(stack), TemplateBody: aws.String(string(scenarios.Template(stack, scenarios.Code{Bucket: "code", Key: "code.zip"}))),
 		Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam},
 	})
