@@ -38,6 +38,7 @@ for misuse, and 3 when the command refused.`,
 		newNotifications(&flags),
 		newOutbox(),
 		newSecrets(&flags),
+		newSubscriptions(&flags),
 		tail.NewCommand(&flags),
 	)
 	return root

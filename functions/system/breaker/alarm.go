@@ -127,8 +127,8 @@ func window(alarm *types.MetricAlarm) time.Duration {
 	return time.Duration(aws.ToInt32(alarm.EvaluationPeriods)) * time.Minute
 }
 
-// failures measures how a mapping failed; nil if that cannot be told, which is no
-// reason not to stop it.
+// failures measures how a mapping failed; nil if nothing did, or if that cannot be
+// told, which is no reason not to stop it.
 func (b *breaker) failures(ctx context.Context, uuid string, window time.Duration) *penstock.Failures {
 	query := func(id, name string) types.MetricDataQuery {
 		return types.MetricDataQuery{Id: &id, MetricStat: &types.MetricStat{
@@ -155,10 +155,10 @@ func (b *breaker) failures(ctx context.Context, uuid string, window time.Duratio
 			}
 		}
 	}
-	if f.Received == 0 {
-		return nil
+	if f.Failed == 0 {
+		return nil // a person has set the alarm's state
 	}
-	f.ErrorRate = min(1, float64(f.Failed)/float64(f.Received))
+	f.ErrorRate = min(1, float64(f.Failed)/float64(max(f.Received, f.Failed)))
 	return &f
 }
 

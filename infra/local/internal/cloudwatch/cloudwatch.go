@@ -95,12 +95,21 @@ func (s *Service) everyMinute() {
 			return
 		case <-timer.C:
 		}
-		if err := s.data.endMinute(next); err != nil {
-			s.config.Logger.Error("the metrics of a minute could not be written", "error", err)
-		}
-		s.evaluateAlarms(next)
+		s.endMinute(next)
 	}
 }
+
+func (s *Service) endMinute(end time.Time) {
+	if err := s.data.endMinute(end); err != nil {
+		s.config.Logger.Error("the metrics of a minute could not be written", "error", err)
+	}
+	s.evaluateAlarms(end)
+}
+
+// EndMinute ends the minute that has begun before its time is up, and evaluates
+// the alarms: for tests of what an alarm does, which would wait for it otherwise.
+// What happens until then belongs to the next minute.
+func (s *Service) EndMinute() { s.endMinute(time.Now().Truncate(time.Minute).Add(time.Minute)) }
 
 // ARN returns the ARN of the alarm with the given name.
 func (s *Service) ARN(alarm string) string {
