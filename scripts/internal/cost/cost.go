@@ -399,8 +399,27 @@ func (m *model) notes(leftOut []string) []string {
 			notes = append(notes, fmt.Sprintf("%s: every batch of the run had %s events, so a batch's fixed time is not known and taken for 0. Run batches of several sizes.", s.name, figure(math.Round(s.measured()))))
 		}
 	}
+	if not := m.notRun(); len(not) > 0 {
+		notes = append(notes, fmt.Sprintf("Environment %s has what was not in the run, and is not counted: %s.", m.in.Target.Name, strings.Join(not, ", ")))
+	}
 	if len(leftOut) > 0 {
 		notes = append(notes, "Left out, since the templates have no such queue: "+strings.Join(leftOut, ", ")+".")
 	}
 	return append(notes, "Durations are those of this machine. Free tiers, storage, data transfer, KMS requests, tracing and support are not counted.")
+}
+
+// notRun is what the target's settings add to each event's price, and the run
+// had none of.
+func (m *model) notRun() []string {
+	var not []string
+	if m.in.Target.ArchiveRetentionDays > 0 && m.in.Usage.Quantity(meter.ArchivedByte) == 0 {
+		not = append(not, "an archive of the bus")
+	}
+	if m.in.Target.BusLogLevel != "" {
+		not = append(not, "a log of the bus")
+	}
+	if m.in.Target.EncryptionKey != "" {
+		not = append(not, "requests to a key of KMS")
+	}
+	return not
 }

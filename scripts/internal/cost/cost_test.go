@@ -83,8 +83,11 @@ func shop() cost.Input {
 
 func TestReports(t *testing.T) {
 	for name, edit := range map[string]func(*cost.Input){
-		"measured":      func(*cost.Input) {},
-		"at-a-rate":     func(in *cost.Input) { in.Rate = 100 },
+		"measured": func(*cost.Input) {},
+		"at-a-rate": func(in *cost.Input) {
+			in.Rate = 100
+			in.Target.ArchiveRetentionDays, in.Target.BusLogLevel, in.Target.EncryptionKey = 14, manifest.LogErrors, manifest.CreateKey
+		},
 		"small-batches": func(in *cost.Input) { in.BatchSize, in.WindowSeconds, in.Events = ptr(1), ptr(0), 10_000 },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -2,9 +2,9 @@ package cost
 
 import "github.com/penstock-dev/penstock/infra/local/meter"
 
-// PricesOf and PricesIn say when and where the prices below were AWS's list
-// prices: in US dollars, of the first tier, on demand, and with no free tier
-// taken off. Other regions have others, mostly up to a fifth more.
+// PricesOf is when the prices below were last looked up, and PricesIn the region
+// whose list prices they are: in US dollars, of the first tier, on demand, and
+// with no free tier taken off. Other regions have others.
 const (
 	PricesOf = "2026-11-21"
 	PricesIn = "us-east-1"

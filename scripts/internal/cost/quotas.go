@@ -3,6 +3,7 @@ package cost
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/penstock-dev/penstock/infra/local/meter"
 )
@@ -101,7 +102,7 @@ func (m *model) quotas() []Quota {
 		tables := map[string]float64{}
 		for _, c := range u.Counts {
 			if c.Unit == unit.Unit {
-				tables[c.Resource] += c.Quantity / m.published
+				tables[strings.TrimPrefix(c.Resource, m.in.Run.Table(""))] += c.Quantity / m.published
 			}
 		}
 		for name, n := range tables {

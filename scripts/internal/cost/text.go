@@ -28,7 +28,7 @@ func (r *Report) Print(out io.Writer) error {
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", l.Name, dollars(l.Dollars), percent(l.Share), strings.Join(units, ", "))
 	}
-	fmt.Fprintf(w, "total\t%s\t\t\n\n", dollars(r.Total))
+	fmt.Fprintf(w, "total\t%s\n\n", dollars(r.Total))
 
 	fmt.Fprintln(w, "OF WHICH\tPRICE\tSHARE\tMOSTLY")
 	for _, l := range r.Subscriptions {
