@@ -184,6 +184,16 @@ func operations(n names.Names) []statement {
 			resources: []*string{tableARN(n.Table(names.StateTable))},
 		},
 		{
+			sid:       "AlarmTopic",
+			actions:   []string{"sns:ListSubscriptionsByTopic"},
+			resources: []*string{arn("sns", n.Topic())},
+		},
+		{
+			sid:       "Bootstrap",
+			actions:   []string{"ssm:GetParameter"},
+			resources: []*string{arn("ssm", "parameter/cdk-bootstrap/*")},
+		},
+		{
 			sid:       "Stacks",
 			actions:   []string{"cloudformation:DescribeStacks"},
 			resources: []*string{arn("cloudformation", "stack/"+all)},

@@ -105,6 +105,8 @@ type listedSubscription struct {
 	State         string `json:"state"`
 	BatchSize     int32  `json:"batchSize,omitempty"`
 	WindowSeconds int32  `json:"windowSeconds"`
+	// MaxConcurrency is 0 where there is no limit.
+	MaxConcurrency int32 `json:"maxConcurrency,omitempty"`
 }
 
 const notDeployed = "not deployed"
@@ -217,4 +219,7 @@ func (s *listedSubscription) state(m types.EventSourceMappingConfiguration) {
 	s.State = strings.ToLower(aws.ToString(m.State))
 	s.BatchSize = aws.ToInt32(m.BatchSize)
 	s.WindowSeconds = aws.ToInt32(m.MaximumBatchingWindowInSeconds)
+	if m.ScalingConfig != nil {
+		s.MaxConcurrency = aws.ToInt32(m.ScalingConfig.MaximumConcurrency)
+	}
 }
