@@ -29,8 +29,8 @@ func (a answers) Do(r *http.Request) (*http.Response, error) {
 const (
 	caller = `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::111111111111:user/ada</Arn>` +
 		`<UserId>U</UserId><Account>111111111111</Account></GetCallerIdentityResult></GetCallerIdentityResponse>`
-	noSubscriptions = `<ListSubscriptionsByTopicResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><ListSubscriptionsByTopicResult><Subscriptions/></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`
-	subscriptions   = `<ListSubscriptionsByTopicResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><ListSubscriptionsByTopicResult><Subscriptions>` +
+	nobodyTold = `<ListSubscriptionsByTopicResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><ListSubscriptionsByTopicResult><Subscriptions/></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`
+	twoTold    = `<ListSubscriptionsByTopicResponse xmlns="http://sns.amazonaws.com/doc/2010-03-31/"><ListSubscriptionsByTopicResult><Subscriptions>` +
 		`<member><Protocol>email</Protocol><Endpoint>ann@example.com</Endpoint><SubscriptionArn>PendingConfirmation</SubscriptionArn></member>` +
 		`<member><Protocol>email</Protocol><Endpoint>bob@example.com</Endpoint><SubscriptionArn>arn:aws:sns:eu-west-1:111111111111:shop-prod-alarms:1</SubscriptionArn></member>` +
 		`</Subscriptions></ListSubscriptionsByTopicResult></ListSubscriptionsByTopicResponse>`
@@ -38,7 +38,7 @@ const (
 
 func account(a answers) answers {
 	all := answers{
-		"sts": caller, "sns": noSubscriptions, "ssm": `{"Parameter": {"Value": "30"}}`,
+		"sts": caller, "sns": nobodyTold, "ssm": `{"Parameter": {"Value": "30"}}`,
 		"lambda": `{"AccountLimit": {"ConcurrentExecutions": 1000}}`, "servicequotas": `{"Quota": {"Value": 300}}`,
 	}
 	for service, answer := range a {
@@ -72,7 +72,7 @@ func TestTheDoctorTellsWhatAnAccountLacks(t *testing.T) {
 			"ok quota: concurrent invocations: 20 of 1000\nwarning quota: rules on a bus: 2 of 100, and infra/environments.json says 200"},
 		{"nobody told", func(d *doctor) check { return check{"alarms", d.alarms} }, nil, 0,
 			"warning alarms: cat@example.com is in infra/environments.json, and not told"},
-		{"not confirmed", func(d *doctor) check { return check{"alarms", d.alarms} }, answers{"sns": subscriptions}, 0,
+		{"not confirmed", func(d *doctor) check { return check{"alarms", d.alarms} }, answers{"sns": twoTold}, 0,
 			"warning alarms: ann@example.com has not confirmed, and is told nothing\nwarning alarms: cat@example.com is in infra/environments.json, and not told\nok alarms: told to 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
