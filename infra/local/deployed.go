@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
+	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
@@ -48,7 +49,7 @@ func (e *Environment) Deployed() []Function {
 			continue
 		}
 		f.Triggers = append(f.Triggers, Trigger{
-			Source: sourceName(p.EventSourceArn), Events: strings.Join(events[p.EventSourceArn], ", "),
+			Source: lambda.SourceName(p.EventSourceArn), Events: strings.Join(events[p.EventSourceArn], ", "),
 			BatchSize: p.BatchSize, WindowSeconds: p.MaximumBatchingWindowInSeconds,
 		})
 	}
@@ -88,16 +89,6 @@ func (e *Environment) resources(kind string) func(yield func(cloudformation.Depl
 			}
 		}
 	}
-}
-
-// sourceName is the queue of arn:aws:sqs:…:QUEUE, or the table of
-// arn:aws:dynamodb:…:table/TABLE/stream/LABEL.
-func sourceName(arn string) string {
-	last := arn[strings.LastIndex(arn, ":")+1:]
-	if _, table, ok := strings.Cut(arn, ":table/"); ok {
-		last, _, _ = strings.Cut(table, "/")
-	}
-	return last
 }
 
 // eventTypes names the event types that a pattern asks for by source and

@@ -7,7 +7,8 @@
 //  2. It reads the templates and checks that everything in them is supported;
 //     what is not is an error that names it, before anything is created.
 //  3. It builds the Lambda programs that the templates name, for this machine.
-//  4. It opens the store in the data directory, with what an earlier run left.
+//  4. It opens the store in the data directory, with what an earlier run left,
+//     and the meter of what AWS would bill (package meter).
 //  5. It creates the resources, in the templates' order, each in an in-process
 //     implementation of its service (internal/<service>), and removes those
 //     that an earlier run had and the templates have no longer: as an update

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudformation"
+	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
 	"github.com/penstock-dev/penstock/infra/local/internal/programs"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
@@ -156,7 +157,7 @@ func (e *Environment) difference(before []cloudformation.Deployed, after []cloud
 
 func (e *Environment) change(r cloudformation.Resource) Change {
 	if r.Type == "AWS::Lambda::EventSourceMapping" {
-		return Change{Type: r.Type, Name: sourceName(str(r.Properties["EventSourceArn"]))}
+		return Change{Type: r.Type, Name: lambda.SourceName(str(r.Properties["EventSourceArn"]))}
 	}
 	return Change{Type: r.Type, Name: e.types().PhysicalName(r)}
 }

@@ -214,13 +214,18 @@ func newModel(in Input, published float64) *model {
 	byQueue := map[string]*subscription{}
 	for _, f := range in.Functions {
 		m.functions[in.Run.Function(f.Name)] = f.Name
-		for _, s := range f.Subscriptions {
-			name := f.Name + "/" + s.Name
-			for _, queue := range in.Run.Queues(f.Name, s.Name) {
-				m.queues[queue] = name
+		row := func(sub string) string {
+			for _, queue := range in.Run.Queues(f.Name, sub) {
+				m.queues[queue] = f.Name + "/" + sub
 			}
+			return f.Name + "/" + sub
+		}
+		for _, s := range f.Tombstones { // its queues still collect events
+			row(s.Name)
+		}
+		for _, s := range f.Subscriptions {
 			byQueue[in.Run.Queue(f.Name, s.Name)] = &subscription{
-				name: name, size: s.BatchSize, window: float64(s.BatchWindowSeconds), concurrency: f.MaxConcurrency,
+				name: row(s.Name), size: s.BatchSize, window: float64(s.BatchWindowSeconds), concurrency: f.MaxConcurrency,
 			}
 		}
 	}

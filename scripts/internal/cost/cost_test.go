@@ -247,6 +247,18 @@ func TestTheQuotaThatBindsFirstIsFirst(t *testing.T) {
 	}
 }
 
+func TestTheQueueOfADeletedSubscriptionIsPaidForAsLongAsItStays(t *testing.T) {
+	in := shop()
+	in.Functions[2].Tombstones = []manifest.Tombstone{{Subscription: manifest.Subscription{Name: "old"}}}
+	in.Usage.Counts = append(in.Usage.Counts, meter.Count{Unit: meter.QueueRequest, Resource: "shop-local-outbox-relay-old", Quantity: 20_000})
+	for _, l := range report(t, in).Subscriptions {
+		if l.Name == "outbox-relay/old" && near(l.Dollars, 0.40) {
+			return
+		}
+	}
+	t.Error("its requests cost nothing")
+}
+
 func TestARunWithoutEventsHasNoPrice(t *testing.T) {
 	in := shop()
 	in.Usage = &meter.Usage{}

@@ -94,8 +94,9 @@ func (m *tally) wrote(c *change, factor float64) {
 }
 
 // refused counts changes that were not made, if that was for a condition or
-// another's transaction: the writes are billed all the same ("DynamoDB condition
-// expressions"; "Amazon DynamoDB Transactions: How it works", capacity).
+// another's transaction: the writes are billed all the same ("Working with items
+// and attributes in DynamoDB", conditional writes; "Amazon DynamoDB Transactions:
+// How it works", capacity management).
 func (m *tally) refused(err error, factor float64, changes ...*change) {
 	var e *awswire.Error
 	if !errors.As(err, &e) || e.Code != "ConditionalCheckFailedException" && e.Code != "TransactionCanceledException" {

@@ -25,12 +25,12 @@ func (m *mapping) chargeBatch(records int, result *Result) {
 	if result == nil {
 		return
 	}
-	m.l.cfg.Meter.Batch(m.function, sourceName(m.source), result.billed.memoryMB, records, result.billed.ms)
+	m.l.cfg.Meter.Batch(m.function, SourceName(m.source), result.billed.memoryMB, records, result.billed.ms)
 }
 
-// sourceName is the queue of arn:aws:sqs:…:QUEUE, or the table of
+// SourceName is the queue of arn:aws:sqs:…:QUEUE, or the table of
 // arn:aws:dynamodb:…:table/TABLE/stream/LABEL.
-func sourceName(arn string) string {
+func SourceName(arn string) string {
 	if _, table, ok := strings.Cut(arn, ":table/"); ok {
 		name, _, _ := strings.Cut(table, "/")
 		return name
