@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
@@ -23,7 +24,9 @@ import (
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/eventbus"
+	"github.com/penstock-dev/penstock/events/penstock"
 	"github.com/penstock-dev/penstock/events/savings"
+	"github.com/penstock-dev/penstock/functions/system/breaker/stops"
 	"github.com/penstock-dev/penstock/infra/local"
 	"github.com/penstock-dev/penstock/infra/snapshots"
 )
@@ -176,6 +179,21 @@ func TestRolesMayDoWhatTheirPoliciesSay(t *testing.T) {
 		_, err = secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("penstock/local/core-api-token")})
 		if got := refusal(err); !strings.HasPrefix(got, "AccessDeniedException: ") || !strings.HasSuffix(got, "with an explicit deny in an identity-based policy") {
 			t.Errorf("a secret's value: %s", got)
+		}
+	})
+
+	t.Run("an operator stops and resumes a subscription", func(t *testing.T) {
+		as := assume(t, env, "operator")
+		by := &stops.Switch{Mappings: lambda.NewFromConfig(as), Items: dynamodb.NewFromConfig(as), Alarms: cloudwatch.NewFromConfig(as), Table: "penstock-local-state"}
+		cause := stops.Cause{By: penstock.ActorPerson, Person: "ann", Reason: "a drill"}
+		if _, err := by.Stop(t.Context(), withdrawals, cause); err != nil {
+			t.Error(err)
+		}
+		if all, err := by.All(t.Context()); err != nil || len(all) != 1 || !all[0].Stopped {
+			t.Errorf("recorded: %+v, %v", all, err)
+		}
+		if _, err := by.Resume(t.Context(), withdrawals, cause); err != nil {
+			t.Error(err)
 		}
 	})
 

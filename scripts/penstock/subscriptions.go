@@ -255,12 +255,17 @@ func switchSubscription(cmd *cobra.Command, common *cli.Flags, name, reason stri
 	if err != nil {
 		return s.Explain(err)
 	}
-	_, err = to(s.stops, ctx, s.subscription(f, sub, aws.ToString(who.Arn)), stops.Cause{By: penstock.ActorPerson, Person: aws.ToString(who.Arn), Reason: reason})
+	cause := stops.Cause{By: penstock.ActorPerson, Person: aws.ToString(who.Arn), Reason: reason}
+	record, err := to(s.stops, ctx, s.subscription(f, sub, aws.ToString(who.Arn)), cause)
 	if errors.Is(err, stops.ErrNotDeployed) {
 		return fmt.Errorf("subscription %s: %w: deploy its function first", name, err)
 	}
 	if err != nil {
 		return s.Explain(err)
+	}
+	if record.Stopped && (record.Person != cause.Person || record.Reason != reason) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "already stopped: %s, since %s by %s: %s\n", name, record.Since.Format(time.RFC3339), record.Person, record.Reason)
+		return nil
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", done, name)
 	return nil
