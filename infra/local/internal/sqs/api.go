@@ -160,9 +160,11 @@ func (s *Service) getQueueURL(ctx context.Context, in *struct {
 	if err := s.authorize(ctx, "GetQueueUrl", in.QueueName); err != nil {
 		return nil, err
 	}
-	if _, err := s.find(in.QueueName); err != nil {
+	q, err := s.find(in.QueueName)
+	if err != nil {
 		return nil, err
 	}
+	q.charge(0)
 	return &queueURL{s.QueueURL(in.QueueName)}, nil
 }
 

@@ -3,8 +3,9 @@ package sqs
 import "github.com/penstock-dev/penstock/infra/local/meter"
 
 // What AWS bills are requests, by 64 KB of their messages ("Amazon SQS
-// pricing"). Every operation on a queue is one, and counted where its queue is
-// found ([Service.byURL]); what carries messages adds what is beyond 64 KB.
+// pricing"). Every operation on a queue that exists is one, and counted where its
+// queue is found ([Service.byURL]); what carries messages adds what is beyond 64
+// KB. To create and to list queues is not counted: there is none to count it for.
 
 // charge counts a request about a queue, whose messages have so many bytes
 // together.
