@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -11,7 +12,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -22,6 +22,7 @@ import (
 	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/penstock"
 	"github.com/penstock-dev/penstock/events/savings"
+	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
 	"github.com/penstock-dev/penstock/functions/system/breaker/stops"
 	"github.com/penstock-dev/penstock/infra/local"
 )
@@ -72,7 +73,9 @@ func startAiling(t *testing.T, probeAfterMinutes string) *ailing {
 		}}
 	})
 	f := &ailing{T: t, log: &safeBuffer{}, ids: map[string]bool{}}
-	settings := config(snapshot, t.TempDir())
+	dir := t.TempDir()
+	secretstest.SearchAtEnd(t, filepath.Join(dir, "logs"))
+	settings := config(snapshot, dir)
 	settings.Logger = slog.New(slog.NewTextHandler(f.log, nil))
 	if f.Environment, err = local.Start(t.Context(), settings); err != nil {
 		t.Fatal(err)
@@ -136,12 +139,10 @@ func (f *ailing) untilMapping(state string) {
 func (f *ailing) fail(n int) {
 	f.Helper()
 	f.publish(n)
-	logs := cloudwatchlogs.NewFromConfig(awsConfig(f.Endpoint()))
+	uuid, _ := f.mapping()
 	until(f.T, "all have failed once", func() bool {
-		page, err := logs.FilterLogEvents(f.Context(), &cloudwatchlogs.FilterLogEventsInput{
-			LogGroupName: aws.String("/aws/lambda/" + withdrawals.Lambda), FilterPattern: aws.String(`"\"outcome\":\"failed\""`),
-		})
-		return err == nil && len(page.Events) >= n
+		failed, err := f.FailedInvokes(uuid)
+		return err == nil && failed >= uint64(n)
 	})
 	f.EndMinute()
 	until(f.T, "the stop is told", func() bool { r := f.record(); return r.Stopped && r.Told })
@@ -164,6 +165,7 @@ func (f *ailing) allHandled() {
 }
 
 func TestASubscriptionThatFailsIsStoppedAndDrainsOnceItIsEnabled(t *testing.T) {
+	t.Parallel() // it waits for retries
 	f := startAiling(t, "0")
 	f.fail(20)
 	r := f.record()
@@ -241,6 +243,7 @@ func (f *ailing) grantsAreUsed(but ...string) {
 }
 
 func TestAStoppedSubscriptionThatIsTriedAgainResumesByItself(t *testing.T) {
+	t.Parallel() // it waits for retries
 	f := startAiling(t, "1")
 	f.fail(20)
 	// A receive that has come back is what a probe may take.
