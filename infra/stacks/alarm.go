@@ -11,7 +11,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
-// A metric of CloudWatch. Its dimensions are in the order of their names' use.
+// A metric of CloudWatch: what is measured, and by its dimensions of what.
 type metric struct {
 	namespace, name string
 	dimensions      []dimension

@@ -7,7 +7,12 @@
 // it. The record is what holds: it is written first, and the breaker brings the
 // mapping in line with it every minute. So a deployment, or a hand in the
 // console, that enables the mapping of a stopped subscription is undone, and what
-// died between two steps is finished.
+// died between two steps is finished. AWS does not say whether CloudFormation
+// enables a mapping whose template says nothing of it when it changes another
+// property; here it does not matter.
+//
+// The breaker also publishes and tells what was recorded. Of a stop that is
+// resumed before it was told, the resumption alone is.
 package stops
 
 import (
