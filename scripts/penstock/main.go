@@ -41,6 +41,7 @@ for misuse, and 3 when the command refused.`,
 		newSecrets(&flags),
 		newSubscriptions(&flags),
 		tail.NewCommand(&flags),
+		newVerify(&flags),
 	)
 	return root
 }

@@ -5,6 +5,7 @@ package mototest
 import (
 	"bufio"
 	"maps"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -83,6 +84,33 @@ const Account = "123456789012"
 // AWS is the configuration of the SDK that reaches it.
 func (s *Server) AWS(region string) aws.Config {
 	return aws.Config{BaseEndpoint: &s.URL, Region: region, Credentials: credentials.NewStaticCredentialsProvider("moto", "moto", "")}
+}
+
+// Code puts code for functions into a bucket, and has functions answer without
+// Docker.
+func (s *Server) Code(t testing.TB) (bucket, key string) {
+	t.Helper()
+	bucket, key = "code", "code.zip"
+	for _, r := range []struct{ method, path, body string }{
+		{"POST", "/moto-api/config", `{"lambda": {"use_docker": false}}`},
+		{"PUT", "/" + bucket, ""},
+		{"PUT", "/" + bucket + "/" + key, "zip"},
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), r.method, s.URL+r.path, strings.NewReader(r.body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Type", "application/json")
+		answer, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = answer.Body.Close()
+		if answer.StatusCode/100 != 2 {
+			t.Fatalf("%s %s: %s", r.method, r.path, answer.Status)
+		}
+	}
+	return bucket, key
 }
 
 // Environ are the variables for a program that reaches it, and nothing of whoever

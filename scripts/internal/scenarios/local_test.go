@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
@@ -34,23 +33,11 @@ func transcriptFile(service string) string { return filepath.Join("testdata", se
 // want is the transcript of a scenario that is kept.
 func want(t *testing.T, s scenarios.Scenario) scenarios.Transcript {
 	t.Helper()
-	archive, err := txtar.ParseFile(transcriptFile(s.Service))
+	kept, err := s.Kept()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v: %s writes it", err, updating)
 	}
-	for _, f := range archive.Files {
-		if f.Name != s.Name {
-			continue
-		}
-		var out scenarios.Transcript
-		for line := range strings.Lines(string(f.Data)) {
-			path, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
-			out = append(out, scenarios.Line{Path: path, Value: value})
-		}
-		return out
-	}
-	t.Fatalf("%s has no scenario %q: %s writes it", transcriptFile(s.Service), s.Name, updating)
-	return nil
+	return kept
 }
 
 // codes finds the codes of errors beside their types.

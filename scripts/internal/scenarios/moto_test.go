@@ -1,8 +1,6 @@
 package scenarios_test
 
 import (
-	"net/http"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -40,30 +38,10 @@ func TestMotoAnswersTheSameExceptForTheListedDifferences(t *testing.T) {
 func startMoto(t *testing.T) aws.Config {
 	t.Helper()
 	server := mototest.Start(t)
-	config, endpoint := server.AWS("us-east-1"), server.URL
-
-	// Its functions answer without Docker, and want their code in a bucket.
-	for _, r := range []struct{ method, url, body string }{
-		{"POST", endpoint + "/moto-api/config", `{"lambda": {"use_docker": false}}`},
-		{"PUT", endpoint + "/code", ""},
-		{"PUT", endpoint + "/code/code.zip", "zip"},
-	} {
-		request, err := http.NewRequestWithContext(t.Context(), r.method, r.url, strings.NewReader(r.body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Content-Type", "application/json")
-		answer, err := http.DefaultClient.Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = answer.Body.Close()
-		if answer.StatusCode/100 != 2 {
-			t.Fatalf("%s %s: %s", r.method, r.url, answer.Status)
-		}
-	}
+	config := server.AWS("us-east-1")
+	bucket, key := server.Code(t)
 	_, err := cloudformation.NewFromConfig(config).CreateStack(t.Context(), &cloudformation.CreateStackInput{
-		StackName: aws.String(stack), TemplateBody: aws.String(string(scenarios.Template(stack, scenarios.Code{Bucket: "code", Key: "code.zip"}))),
+		StackName: aws.String(stack), TemplateBody: aws.String(string(scenarios.Template(stack, scenarios.Code{Bucket: bucket, Key: key}))),
 		Capabilities: []types.Capability{types.CapabilityCapabilityNamedIam},
 	})
 	if err != nil {
