@@ -11,7 +11,7 @@ import (
 
 func TestTheSameVersionIsNamedEverywhere(t *testing.T) {
 	named := regexp.MustCompile(`aws-cdk@[0-9.]*[0-9]`)
-	for _, file := range []string{"README.md", ".ci/run"} {
+	for _, file := range []string{"README.md", ".ci/run", "infra/pipeline/github-actions.yaml"} {
 		text, err := os.ReadFile(filepath.Join("../../..", file))
 		if err != nil {
 			t.Fatal(err)
