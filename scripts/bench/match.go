@@ -15,7 +15,7 @@ import (
 const matchedBytes = 1024
 
 // matching measures from an event's bytes to the rules that it matches, on one
-// core.
+// core and in its time.
 func matching(ctx context.Context, b *bench) error {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, c := range []struct {
@@ -39,7 +39,7 @@ func matching(ctx context.Context, b *bench) error {
 			}
 			events = append(events, event)
 		}
-		rates, err := b.scale.rates(ctx, side{work: func(context.Context) (int, error) {
+		rates, err := b.scale.rates(ctx, side{watch: computing, work: func(context.Context) (int, error) {
 			const units = 1000
 			for i := range units {
 				if _, err := set.Match(events[i%len(events)]); err != nil {

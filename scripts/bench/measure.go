@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -14,6 +15,31 @@ type side struct {
 	prepare func(context.Context) error
 	// work does it once, and returns how many units that was.
 	work func(context.Context) (units int, err error)
+	// watch starts what work is timed with; nil is passing.
+	watch func() stopwatch
+}
+
+// stopwatch tells how long it is since it was started.
+type stopwatch func() time.Duration
+
+// passing measures the time that passes.
+func passing() stopwatch {
+	started := time.Now()
+	return func() time.Duration { return time.Since(started) }
+}
+
+// computing measures for how long this process has a processor. It is for work
+// that computes and waits for nothing: who else uses the machine does not count.
+func computing() stopwatch {
+	used := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+			panic(err) // it fails only for an argument that is none
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	started := used()
+	return func() time.Duration { return used() - started }
 }
 
 // rates measures sides that take turns, and returns for each the median of its
@@ -47,6 +73,10 @@ func (s scale) measure(ctx context.Context, one side) (rate float64, err error) 
 		units int
 		took  time.Duration
 	)
+	watch := one.watch
+	if watch == nil {
+		watch = passing
+	}
 	for units == 0 || took < s.round {
 		if err := ctx.Err(); err != nil {
 			return 0, err
@@ -56,9 +86,9 @@ func (s scale) measure(ctx context.Context, one side) (rate float64, err error) 
 				return 0, err
 			}
 		}
-		started := time.Now()
+		elapsed := watch()
 		n, err := one.work(ctx)
-		took += time.Since(started)
+		took += elapsed()
 		if err != nil {
 			return 0, err
 		}
