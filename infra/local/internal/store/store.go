@@ -54,6 +54,10 @@ func Open(dir string) (*Store, error) {
 	cache := pebble.NewCache(cacheBytes)
 	defer cache.Unref()
 	options := &pebble.Options{
+		// The newest tells a torn end of the log from a damaged one, and writes
+		// its tables without sharing channels among stores, which tests under
+		// fake time cannot bear.
+		FormatMajorVersion:          pebble.FormatNewest,
 		FS:                          logFS{vfs.Default},
 		Cache:                       cache,
 		MemTableSize:                memTableBytes,
