@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -35,6 +34,9 @@ const (
 	// rulesQuota is "Number of rules" per event bus of the service "events"
 	// ("Amazon EventBridge endpoints and quotas", AWS General Reference).
 	rulesQuota = "L-244521F2"
+	// quietAlarm is the alarm of a subscription that is raised to test who is told:
+	// unlike the breaker's, it does nothing else.
+	quietAlarm = "dlq"
 )
 
 const unlikeAWS = "there is none on this machine"
@@ -165,34 +167,28 @@ func (d *doctor) topic(ctx context.Context) (string, error) {
 	return arn.ARN{Partition: caller.Partition, Service: "sns", Region: d.AWS.Region, AccountID: aws.ToString(who.Account), Resource: d.Names.Topic()}.String(), nil
 }
 
-// testAlarm raises an alarm that does nothing but tell people.
+// testAlarm raises an alarm that does nothing but tell people: that of the first
+// dead-letter queue which is deployed. Whoever is told hears of a change of state
+// alone, so that one which is raised already tells nobody.
 func (d *doctor) testAlarm(ctx context.Context) ([]finding, error) {
-	topic, err := d.topic(ctx)
-	if err != nil {
-		return nil, err
-	}
 	client := cloudwatch.NewFromConfig(d.AWS)
-	pages := cloudwatch.NewDescribeAlarmsPaginator(client, &cloudwatch.DescribeAlarmsInput{AlarmNamePrefix: aws.String(d.Names.Bus() + "-")})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("looking for an alarm to raise: %w", err)
-		}
-		for _, a := range page.MetricAlarms {
-			if !aws.ToBool(a.ActionsEnabled) || a.StateValue == cloudwatchtypes.StateValueAlarm || !slices.Equal(a.AlarmActions, []string{topic}) {
-				continue
-			}
-			name := aws.ToString(a.AlarmName)
+	for _, f := range d.functions {
+		for _, s := range f.Subscriptions {
+			name := d.Names.Alarm(f.Name, s.Name, quietAlarm)
 			_, err := client.SetAlarmState(ctx, &cloudwatch.SetAlarmStateInput{
 				AlarmName: &name, StateValue: cloudwatchtypes.StateValueAlarm, StateReason: aws.String("a test by penstock doctor: nothing is wrong"),
 			})
+			var missing *cloudwatchtypes.ResourceNotFound
+			if errors.As(err, &missing) {
+				continue
+			}
 			if err != nil {
 				return nil, fmt.Errorf("raising the alarm %s: %w", name, err)
 			}
-			return []finding{{State: ok, Detail: "raised " + name + ": ask those who are told"}}, nil
+			return []finding{{State: ok, Detail: "raised " + name + ": ask those who are told (it tells nobody if it was raised already)"}}, nil
 		}
 	}
-	return []finding{{State: failure, Detail: "no alarm of the environment does nothing but tell people, and is quiet", WayOut: "deploy the environment, or look at the alarms that are raised"}}, nil
+	return []finding{{State: failure, Detail: "no subscription has an alarm", WayOut: "deploy the environment"}}, nil
 }
 
 // drift compares what runs with what the manifests say.
