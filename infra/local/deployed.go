@@ -17,18 +17,27 @@ type Function struct {
 	Triggers []Trigger
 }
 
-// Trigger is an event source mapping of a function.
+// Trigger is what invokes a function.
 type Trigger struct {
-	Source        string // the name of the queue or of the table
-	Events        string // the event types behind a queue, as in savings/SAVINGS_WITHDRAWAL; empty for a table
-	BatchSize     int
-	WindowSeconds int
+	Receives string // event types, like savings/SAVINGS_WITHDRAWAL, or what else comes
+	From     string // the name of the queue, table, rule or alarm
+	// BatchSize and WindowSeconds are those of a mapping; otherwise the size is 0.
+	BatchSize, WindowSeconds int
 }
 
 // Deployed returns what was deployed, functions in the order of their names.
 func (e *Environment) Deployed() []Function {
 	events := map[string][]string{} // by the target queue's ARN
 	functions := map[string]*Function{}
+	for r := range e.resources("AWS::Lambda::Function") {
+		short, _ := r.Metadata[names.FunctionMetadata].(string)
+		functions[r.Ref] = &Function{Name: short}
+	}
+	invokes := func(arn string, t Trigger) {
+		if f := functions[arn[strings.LastIndex(arn, ":")+1:]]; f != nil {
+			f.Triggers = append(f.Triggers, t)
+		}
+	}
 	for r := range e.resources("AWS::Events::Rule") {
 		var p ruleProperties
 		if r.DecodeProperties(&p) != nil {
@@ -36,21 +45,31 @@ func (e *Environment) Deployed() []Function {
 		}
 		for _, t := range p.Targets {
 			events[t.Arn] = append(events[t.Arn], eventTypes(p.EventPattern))
+			if p.ScheduleExpression != "" {
+				invokes(t.Arn, Trigger{Receives: "the schedule " + p.ScheduleExpression, From: p.Name})
+			}
 		}
 	}
-	for r := range e.resources("AWS::Lambda::Function") {
-		short, _ := r.Metadata[names.FunctionMetadata].(string)
-		functions[r.Ref] = &Function{Name: short}
+	for r := range e.resources("AWS::CloudWatch::Alarm") {
+		var p alarmProperties
+		if r.DecodeProperties(&p) != nil {
+			continue
+		}
+		for _, action := range p.AlarmActions {
+			invokes(action, Trigger{Receives: "an alarm", From: r.Ref})
+		}
 	}
 	for r := range e.resources("AWS::Lambda::EventSourceMapping") {
 		var p mappingProperties
-		f := functions[str(r.Properties["FunctionName"])]
-		if r.DecodeProperties(&p) != nil || f == nil {
+		if r.DecodeProperties(&p) != nil {
 			continue
 		}
-		f.Triggers = append(f.Triggers, Trigger{
-			Source: lambda.SourceName(p.EventSourceArn), Events: strings.Join(events[p.EventSourceArn], ", "),
-			BatchSize: p.BatchSize, WindowSeconds: p.MaximumBatchingWindowInSeconds,
+		receives := "changes of a table"
+		if types := events[p.EventSourceArn]; types != nil {
+			receives = strings.Join(types, ", ")
+		}
+		invokes(str(r.Properties["FunctionName"]), Trigger{
+			Receives: receives, From: lambda.SourceName(p.EventSourceArn), BatchSize: p.BatchSize, WindowSeconds: p.MaximumBatchingWindowInSeconds,
 		})
 	}
 	var out []Function

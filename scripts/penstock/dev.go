@@ -194,14 +194,14 @@ func describe(out io.Writer, env *local.Environment) {
 	fmt.Fprintln(w, "FUNCTION\tRECEIVES\tFROM\tBATCH")
 	for _, f := range env.Deployed() {
 		for i, t := range f.Triggers {
-			name, events := f.Name, t.Events
+			name, batch := f.Name, ""
 			if i > 0 {
 				name = ""
 			}
-			if events == "" {
-				events = "changes of a table"
+			if t.BatchSize > 0 {
+				batch = fmt.Sprintf("%d or %d s", t.BatchSize, t.WindowSeconds)
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%d or %d s\n", name, events, t.Source, t.BatchSize, t.WindowSeconds)
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", name, t.Receives, t.From, batch)
 		}
 		if len(f.Triggers) == 0 {
 			fmt.Fprintf(w, "%s\tnothing\t\t\n", f.Name)
