@@ -712,13 +712,16 @@ func (s *Service) deleteMessageBatch(ctx context.Context, in *struct {
 func (s *Service) changeMessageVisibility(ctx context.Context, in *struct {
 	QueueUrl          string
 	ReceiptHandle     string
-	VisibilityTimeout int
+	VisibilityTimeout *int
 }) (*none, error) {
 	q, err := s.byURL(ctx, "ChangeMessageVisibility", in.QueueUrl)
 	if err != nil {
 		return nil, err
 	}
-	return &none{}, q.change(in.ReceiptHandle, in.VisibilityTimeout)
+	if in.VisibilityTimeout == nil { // "ChangeMessageVisibility": required, unlike in a batch
+		return nil, missing("VisibilityTimeout")
+	}
+	return &none{}, q.change(in.ReceiptHandle, *in.VisibilityTimeout)
 }
 
 func (q *queue) change(handle string, seconds int) error {

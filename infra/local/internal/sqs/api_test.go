@@ -472,6 +472,7 @@ func TestOlderClientsSpeakTheQueryProtocol(t *testing.T) {
 	has(call("Action=ReceiveMessage&"+queue+"&AttributeName.1=All&MessageAttributeName.1=All&MaxNumberOfMessages=10"),
 		"<ReceiveMessageResult><Message>", "<Body>a &lt;b&gt;</Body>", "<Attribute><Name>ApproximateReceiveCount</Name><Value>1</Value></Attribute>",
 		"<MessageAttribute><Name>Why</Name><Value><DataType>String</DataType><StringValue>so</StringValue></Value></MessageAttribute>")
+	has(call("Action=ChangeMessageVisibility&"+queue+"&ReceiptHandle="+receipt{"q", 0, 1}.handle()), "<Code>MissingParameter</Code>", "VisibilityTimeout")
 	has(call("Action=SendMessageBatch&"+queue+"&SendMessageBatchRequestEntry.1.Id=x&SendMessageBatchRequestEntry.1.MessageBody=A&SendMessageBatchRequestEntry.2.Id=y&SendMessageBatchRequestEntry.2.MessageBody=B&SendMessageBatchRequestEntry.2.DelaySeconds=901"),
 		"<SendMessageBatchResultEntry><Id>x</Id>", "<BatchResultErrorEntry><Id>y</Id><Code>InvalidParameterValue</Code>", "<SenderFault>true</SenderFault>")
 	has(call("Action=GetQueueAttributes&"+queue+"&AttributeName.1=VisibilityTimeout"), "<Attribute><Name>VisibilityTimeout</Name><Value>0</Value></Attribute>")
