@@ -12,8 +12,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/penstock-dev/penstock/infra/names"
 )
 
 // projectIn writes a project with one function into dir and works in it.
@@ -153,42 +151,6 @@ func TestTheToolchainIsTheOneThatGoModNames(t *testing.T) {
 	}
 	if _, err := toolchain(filepath.Join(t.TempDir(), "go.mod")); err == nil {
 		t.Error("no error without a go.mod")
-	}
-}
-
-// A project that uses Penstock need not have in its go.sum what Penstock's own
-// programs are made of.
-func TestPenstocksOwnProgramsAreBuiltFromAnAdoptersProject(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped: it compiles for Lambda, and -short is set")
-	}
-	penstock, err := filepath.Abs("../..")
-	if err != nil {
-		t.Fatal(err)
-	}
-	projectIn(t, t.TempDir(), "package main\n\nfunc main() {}\n")
-	compiler, err := toolchain(filepath.Join(penstock, "go.mod"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	gomod := "module example.com/shop\n\ngo 1.26.0\n\ntoolchain " + compiler + "\n\nrequire github.com/penstock-dev/penstock v0.0.0\n\nreplace github.com/penstock-dev/penstock => " + penstock + "\n"
-	if err := os.WriteFile("go.mod", []byte(gomod), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	dir, err := goBuild("cdk.out/programs")(names.SystemPackages + names.OutboxRelay)
-	if err != nil {
-		t.Fatal(err)
-	}
-	fromShop := read(t, filepath.Join(dir, "bootstrap"))
-	if _, err := os.Stat("go.sum"); err == nil {
-		t.Error("the project has a go.sum now")
-	}
-	t.Chdir(penstock)
-	if dir, err = goBuild(t.TempDir())(names.SystemPackages + names.OutboxRelay); err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(fromShop, read(t, filepath.Join(dir, "bootstrap"))) {
-		t.Error("an adopter's relay is another program than Penstock's own")
 	}
 }
 
