@@ -166,17 +166,16 @@ func TestRolesMayDoWhatTheirPoliciesSay(t *testing.T) {
 		}
 	})
 
-	t.Run("an operator sees and moves everything but the values of secrets", func(t *testing.T) {
+	t.Run("an operator sees everything but the values of secrets", func(t *testing.T) {
 		as := assume(t, env, "operator")
-		functions, err := lambda.NewFromConfig(as).ListFunctions(t.Context(), &lambda.ListFunctionsInput{})
-		if err != nil || len(functions.Functions) == 0 {
-			t.Errorf("the functions: %v", err)
+		if _, err := lambda.NewFromConfig(as).GetFunctionConfiguration(t.Context(), &lambda.GetFunctionConfigurationInput{FunctionName: aws.String("penstock-local-withdrawal-fee")}); err != nil {
+			t.Errorf("a function: %v", err)
 		}
 		secrets := secretsmanager.NewFromConfig(as)
 		if _, err := secrets.DescribeSecret(t.Context(), &secretsmanager.DescribeSecretInput{SecretId: aws.String("penstock/local/core-api-token")}); err != nil {
 			t.Errorf("a secret's description: %v", err)
 		}
-		_, err = secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("penstock/local/core-api-token")})
+		_, err := secrets.GetSecretValue(t.Context(), &secretsmanager.GetSecretValueInput{SecretId: aws.String("penstock/local/core-api-token")})
 		if got := refusal(err); !strings.HasPrefix(got, "AccessDeniedException: ") || !strings.HasSuffix(got, "with an explicit deny in an identity-based policy") {
 			t.Errorf("a secret's value: %s", got)
 		}

@@ -99,7 +99,8 @@ func enqueueEvents(n names.Names, types []string) statement {
 	}
 }
 
-// operations are what the command does, by the group of its verbs.
+// operations are what the command does, by the group of its verbs. A test of the
+// command holds them to what its verbs use.
 func operations(n names.Names) []statement {
 	all := n.Bus() + "-*"
 	tails := n.TailPrefix() + "*"
@@ -115,31 +116,25 @@ func operations(n names.Names) []statement {
 		{
 			sid:       "Logs",
 			actions:   []string{"logs:FilterLogEvents"},
-			resources: []*string{arn("logs", "log-group:"+n.LogGroup("*")), arn("logs", "log-group:"+n.BusLogGroup()+":*")},
+			resources: []*string{arn("logs", "log-group:"+n.LogGroup("*"))},
 		},
 		{
 			sid:        "Subscriptions",
-			actions:    []string{"lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"},
+			actions:    []string{"lambda:UpdateEventSourceMapping"},
 			resources:  []*string{arn("lambda", "event-source-mapping:*")},
 			conditions: map[string]any{"ArnLike": map[string]any{"lambda:FunctionArn": arn("lambda", "function:"+all)}},
 		},
 		{
-			sid: "Queues",
+			sid: "TailQueues",
 			actions: []string{
-				"sqs:CancelMessageMoveTask", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl",
-				"sqs:ListMessageMoveTasks", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:SendMessage", "sqs:StartMessageMoveTask",
+				"sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:GetQueueUrl", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:TagQueue",
 			},
-			resources: []*string{queueARN(all)},
-		},
-		{
-			sid:       "TailQueues",
-			actions:   []string{"sqs:CreateQueue", "sqs:DeleteQueue", "sqs:TagQueue"},
 			resources: []*string{queueARN(tails)},
 		},
 		{
 			sid: "TailRules",
 			actions: []string{
-				"events:DeleteRule", "events:ListTargetsByRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:TagResource",
+				"events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:TagResource",
 			},
 			resources: []*string{ruleARN(n.Bus(), tails), scheduleARN(tails)}, // of this bus, and of the default one
 		},
@@ -149,20 +144,10 @@ func operations(n names.Names) []statement {
 			resources: []*string{busARN(n.Bus())},
 		},
 		{
-			sid:       "Replays",
-			actions:   []string{"events:CancelReplay", "events:DescribeArchive", "events:DescribeReplay", "events:StartReplay"},
-			resources: []*string{arn("events", "archive/"+n.Archive()), arn("events", "replay/"+all)},
-		},
-		{
-			sid:       "Outbox",
-			actions:   []string{"dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:UpdateItem"},
-			resources: []*string{tableARN(n.Table(names.OutboxTable))},
-		},
-		{
 			sid: "Secrets",
 			actions: []string{
-				"secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue",
-				"secretsmanager:RestoreSecret", "secretsmanager:TagResource", "secretsmanager:UpdateSecret",
+				"secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", "secretsmanager:DescribeSecret",
+				"secretsmanager:RestoreSecret", "secretsmanager:UpdateSecret",
 			},
 			resources: []*string{secretARN(n.Secret("*"))},
 		},
@@ -175,7 +160,7 @@ func operations(n names.Names) []statement {
 		},
 		{
 			sid:       "Alarms",
-			actions:   []string{"cloudwatch:DescribeAlarmHistory", "cloudwatch:DescribeAlarms", "cloudwatch:SetAlarmState"},
+			actions:   []string{"cloudwatch:SetAlarmState"},
 			resources: []*string{arn("cloudwatch", "alarm:"+all)},
 		},
 		{
@@ -192,11 +177,6 @@ func operations(n names.Names) []statement {
 			sid:       "Bootstrap",
 			actions:   []string{"ssm:GetParameter"},
 			resources: []*string{arn("ssm", "parameter/cdk-bootstrap/*")},
-		},
-		{
-			sid:       "Stacks",
-			actions:   []string{"cloudformation:DescribeStacks"},
-			resources: []*string{arn("cloudformation", "stack/"+all)},
 		},
 		{sid: "Lists", actions: slices.Sorted(slices.Values(anyResource["lists"])), resources: lists},
 	}

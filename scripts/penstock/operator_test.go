@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"log"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -12,16 +14,20 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/spf13/cobra"
 
 	"github.com/penstock-dev/penstock/infra/local"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
+	"github.com/penstock-dev/penstock/scripts/internal/cli"
 )
 
 // asOperator are the verbs that call AWS, as an operator calls them, in an order in
@@ -40,8 +46,18 @@ var asOperator = [][]string{
 	{"subscriptions", "get", "trade-allocated/allocations"},
 	{"subscriptions", "disable", "trade-allocated/allocations", "--reason", "a drill"},
 	{"subscriptions", "enable", "trade-allocated/allocations"},
-	{"tail", "--timeout", "1s"},
+	{"tail", "--sweep"},
+	{"tail", "--timeout", "1s", "--bus", "default"},
+	{"tail", "--bus", "nowhere"},
 	{"doctor", "--test-alarm"},
+}
+
+// idle are the grants of operators' policy that no verb uses in the local
+// environment: action, the end of the resource, and why they are there.
+var idle = [][3]string{
+	{"lambda:GetAccountSettings", "*", "doctor asks for the quotas of an account; this machine has none"},
+	{"servicequotas:GetServiceQuota", "*", "doctor asks for the quotas of an account; this machine has none"},
+	{"ssm:GetParameter", ":parameter/cdk-bootstrap/*", "doctor asks how an account was bootstrapped; this machine is not"},
 }
 
 // without are the commands that call nothing of AWS, or are not an operator's.
@@ -53,7 +69,7 @@ var without = map[string]string{
 	"notifications activate": "writes files", "notifications deactivate": "writes files", "secrets": "prints help",
 }
 
-func TestTheOperatorsPolicyIsEnoughForEveryVerb(t *testing.T) {
+func TestTheOperatorsPolicyIsWhatTheVerbsNeed(t *testing.T) {
 	covered := func(path string) bool {
 		_, listed := without[path]
 		return listed || slices.ContainsFunc(asOperator, func(args []string) bool {
@@ -71,29 +87,41 @@ func TestTheOperatorsPolicyIsEnoughForEveryVerb(t *testing.T) {
 	}
 	walk(newRoot())
 
-	endpoint := operatorsEndpoint(t)
+	o := startOperator(t)
+	o.tails(t)
 	value := t.TempDir() + "/value"
 	if err := os.WriteFile(value, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range asOperator {
-		name := strings.Join(args, " ")
 		for i := range args {
 			args[i] = strings.Replace(args[i], "VALUE", value, 1)
 		}
-		cmd := exec.CommandContext(t.Context(), "penstock", args...)
-		cmd.Dir = projectRoot(t)
-		cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+endpoint)
-		output, err := cmd.CombinedOutput()
-		if strings.Contains(string(output), "not authorized") || err != nil && args[0] != "tail" {
-			t.Errorf("penstock %s: %v\n%s", name, err, output)
+		if output, err := o.penstock(t, args...).CombinedOutput(); err != nil && args[0] != "tail" {
+			t.Errorf("penstock %s: %v\n%s", strings.Join(args, " "), err, output)
 		}
 	}
+	for _, denial := range o.denials() {
+		t.Errorf("denied: %s", denial)
+	}
+	o.usesAllButIdle(t)
 }
 
-// operatorsEndpoint starts the project's environment, where a role has the policy
-// for operators, and returns an endpoint at which every caller is of that role.
-func operatorsEndpoint(t *testing.T) string {
+// operator is an environment of the project in which whoever calls the endpoint
+// has the policy for operators.
+type operator struct {
+	env      *local.Environment
+	admin    aws.Config // calls the environment as its administrator
+	endpoint string
+
+	mu     sync.Mutex
+	denied []string
+}
+
+// operatorRole is the role that has the policy.
+const operatorRole = "operator"
+
+func startOperator(t *testing.T) *operator {
 	t.Helper()
 	root := projectRoot(t)
 	snapshot, err := snapshots.Load(os.DirFS(root), "local")
@@ -106,7 +134,7 @@ func operatorsEndpoint(t *testing.T) string {
 		t.Fatal(err)
 	}
 	template["Resources"].(map[string]any)["Operator"] = map[string]any{"Type": "AWS::IAM::Role", "Properties": map[string]any{
-		"RoleName": "operator", "ManagedPolicyArns": []any{map[string]any{"Ref": "Operate"}},
+		"RoleName": operatorRole, "ManagedPolicyArns": []any{map[string]any{"Ref": "Operate"}},
 		"AssumeRolePolicyDocument": map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
 			"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": map[string]any{"AWS": "arn:aws:iam::000000000000:root"}}}},
 	}}
@@ -124,24 +152,121 @@ func operatorsEndpoint(t *testing.T) string {
 			t.Error(err)
 		}
 	})
-	endpoint := env.Endpoint()
-	out, err := sts.NewFromConfig(aws.Config{
-		BaseEndpoint: &endpoint, Region: env.Region(), Credentials: credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, ""),
-	}).AssumeRole(t.Context(), &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/operator"), RoleSessionName: aws.String("ann")})
+	o := &operator{env: env}
+	o.admin = aws.Config{
+		BaseEndpoint: aws.String(env.Endpoint()), Region: env.Region(),
+		Credentials: credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, ""),
+	}
+	out, err := sts.NewFromConfig(o.admin).AssumeRole(t.Context(), &sts.AssumeRoleInput{
+		RoleArn: aws.String("arn:aws:iam::000000000000:role/" + operatorRole), RoleSessionName: aws.String("ann"),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The command calls the local environment as its administrator, whatever else is
 	// configured: here, its key is replaced on the way.
-	to, err := url.Parse(endpoint)
+	to, err := url.Parse(env.Endpoint())
 	if err != nil {
 		t.Fatal(err)
 	}
-	proxy := httptest.NewServer(&httputil.ReverseProxy{ErrorLog: log.New(io.Discard, "", 0), Rewrite: func(r *httputil.ProxyRequest) {
-		r.SetURL(to)
-		r.Out.Header.Set("Authorization", strings.Replace(r.In.Header.Get("Authorization"), names.LocalAccessKeyID, *out.Credentials.AccessKeyId, 1))
-		r.Out.Header.Set("X-Amz-Security-Token", *out.Credentials.SessionToken)
-	}})
+	proxy := httptest.NewServer(&httputil.ReverseProxy{
+		ErrorLog: log.New(io.Discard, "", 0),
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(to)
+			r.Out.Header.Set("Authorization", strings.Replace(r.In.Header.Get("Authorization"), names.LocalAccessKeyID, *out.Credentials.AccessKeyId, 1))
+			r.Out.Header.Set("X-Amz-Security-Token", *out.Credentials.SessionToken)
+		},
+		ModifyResponse: o.readDenial,
+	})
 	t.Cleanup(proxy.Close)
-	return proxy.URL
+	o.endpoint = proxy.URL
+	return o
+}
+
+// readDenial notes an answer that is a denial: the command may go on after one.
+func (o *operator) readDenial(answer *http.Response) error {
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return err
+	}
+	answer.Body = io.NopCloser(bytes.NewReader(body))
+	if bytes.Contains(body, []byte("not authorized to perform")) {
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		o.denied = append(o.denied, string(body))
+	}
+	return nil
+}
+
+// denials are the answers that were.
+func (o *operator) denials() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.denied)
+}
+
+// penstock is the command, not started yet.
+func (o *operator) penstock(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "penstock", args...)
+	cmd.Dir = projectRoot(t)
+	cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL="+o.endpoint)
+	return cmd
+}
+
+// tails shows an event by a tail, and leaves a rule and a queue such as tails do
+// that lose their connection while they begin.
+func (o *operator) tails(t *testing.T) {
+	t.Helper()
+	tail := &runningTail{cmd: o.penstock(t, "tail")}
+	tail.cmd.Stdout, tail.cmd.Stderr = &tail.out, &tail.notes
+	tail.start(t)
+	if output, err := o.penstock(t, "events", "publish", "TRADE_ALLOCATED").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	eventually(t, "the tail deletes what it has shown", func() bool {
+		return slices.ContainsFunc(o.env.Grants(), func(g local.Grant) bool {
+			return g.Role == operatorRole && g.Action == "sqs:DeleteMessage" && g.Used
+		})
+	})
+	bus, prefix := localNames.Bus(), localNames.TailPrefix()
+	rules := eventbridge.NewFromConfig(o.admin)
+	made, err := rules.ListRules(t.Context(), &eventbridge.ListRulesInput{EventBusName: &bus, NamePrefix: &prefix})
+	if err != nil || len(made.Rules) != 1 {
+		t.Fatal(made, err)
+	}
+	if err := tail.cmd.Process.Signal(os.Interrupt); err != nil || tail.ends(t) != cli.ExitDone {
+		t.Fatal(err, tail.notes.String())
+	}
+	if _, err := rules.PutRule(t.Context(), &eventbridge.PutRuleInput{
+		EventBusName: &bus, Name: aws.String(prefix + "left"), EventPattern: made.Rules[0].EventPattern, Description: made.Rules[0].Description,
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqs.NewFromConfig(o.admin).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(prefix + "alone")}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// usesAllButIdle fails for a grant without a use or a reason, and for a reason
+// without a grant that needs one.
+func (o *operator) usesAllButIdle(t *testing.T) {
+	t.Helper()
+	needed := map[[3]string]bool{}
+	for _, g := range o.env.Grants() {
+		if g.Role != operatorRole || g.Used {
+			continue
+		}
+		i := slices.IndexFunc(idle, func(known [3]string) bool { return g.Action == known[0] && strings.HasSuffix(g.Resource, known[1]) })
+		if i < 0 {
+			t.Errorf("statement %s of the operators' policy: no verb uses %s on %s", g.Statement, g.Action, g.Resource)
+			continue
+		}
+		needed[idle[i]] = true
+	}
+	for _, known := range idle {
+		if !needed[known] {
+			t.Errorf("%s on …%s is used, or granted no more: it needs no reason (%s)", known[0], known[1], known[2])
+		}
+	}
 }

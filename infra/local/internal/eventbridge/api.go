@@ -231,6 +231,11 @@ func (s *Service) putRule(ctx context.Context, in *struct {
 	if err := s.authorizeRule(ctx, "PutRule", in.EventBusName, in.Name); err != nil {
 		return nil, err
 	}
+	if len(in.Tags) > 0 { // "PutRule", EventBridge API reference
+		if err := s.authorizeRule(ctx, "TagResource", in.EventBusName, in.Name); err != nil {
+			return nil, err
+		}
+	}
 	if !validRuleName.MatchString(in.Name) {
 		return nil, awswire.Errorf("ValidationException", "rule name %q is not valid: 1 to 64 of letters, digits, . - _", in.Name)
 	}

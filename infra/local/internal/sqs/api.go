@@ -136,6 +136,11 @@ func (s *Service) createQueue(ctx context.Context, in *struct {
 	if err := s.authorize(ctx, "CreateQueue", in.QueueName); err != nil {
 		return nil, err
 	}
+	if len(in.Tags) > 0 { // "CreateQueue", Amazon SQS API reference
+		if err := s.authorize(ctx, "TagQueue", in.QueueName); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.CreateQueue(in.QueueName, in.Attributes, in.Tags); err != nil {
 		return nil, err
 	}
