@@ -52,7 +52,7 @@ var asOperator = [][]string{
 	{"doctor", "--test-alarm"},
 }
 
-// idle are the grants of operators' policy that no verb uses in the local
+// idle are the grants of the operators' policy that no verb uses in the local
 // environment: action, the end of the resource, and why they are there.
 var idle = [][3]string{
 	{"lambda:GetAccountSettings", "*", "doctor asks for the quotas of an account; this machine has none"},
