@@ -94,6 +94,7 @@ func TestTheOperatorsPolicyIsWhatTheVerbsNeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, args := range asOperator {
+		args = slices.Clone(args)
 		for i := range args {
 			args[i] = strings.Replace(args[i], "VALUE", value, 1)
 		}
