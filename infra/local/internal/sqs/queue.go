@@ -433,8 +433,9 @@ func (q *queue) take(limits receiveLimits, visibility time.Duration) (out []Rece
 		out = append(out, Received{message, receipt{q.name, seq, m.receives}.handle(), m.receives, m.firstReceived})
 	}
 	q.ready = q.ready[used:]
+	batch.Begin()
 	q.mu.Unlock()
-	if err := batch.Commit(); err != nil {
+	if err := batch.End(); err != nil {
 		return nil, nil, next, err
 	}
 	admit(dead)
@@ -546,8 +547,9 @@ func (q *queue) changeVisibility(handle string, visibility time.Duration) error 
 	q.wakeReceivers() // one that waits may now have to wake earlier
 	batch := q.service.store.NewBatch()
 	batch.Set(q.stateKey(r.seq), m.encode())
+	batch.Begin() // the next receive must not come before it
 	q.mu.Unlock()
-	return batch.Commit()
+	return batch.End()
 }
 
 // expire removes the messages that are older than the queue's retention.
@@ -584,10 +586,11 @@ func (q *queue) clear(b *store.Batch) {
 }
 
 // encode writes a message's state for the store. Times are in milliseconds,
-// as SQS reports them; 0 is never.
+// as SQS reports them; 0 is never. That of becoming visible is rounded up: a
+// message must not come back early after a restart.
 func (m *entry) encode() []byte {
 	out := make([]byte, 0, 48)
-	for _, v := range []int64{millis(m.visibleAt), millis(m.sentAt), millis(m.firstReceived), int64(m.receives), millis(m.lastReceived)} {
+	for _, v := range []int64{millis(m.visibleAt.Add(time.Millisecond - 1)), millis(m.sentAt), millis(m.firstReceived), int64(m.receives), millis(m.lastReceived)} {
 		out = binary.AppendVarint(out, v)
 	}
 	if m.receivesBefore > 0 {

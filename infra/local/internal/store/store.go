@@ -140,11 +140,13 @@ func (s *Store) Scan(r Range) iter.Seq2[Entry, error] {
 
 // NewBatch begins a batch. It belongs to one goroutine, and must be ended by
 // Commit or Discard.
-func (s *Store) NewBatch() *Batch { return &Batch{b: s.db.NewBatch()} }
+func (s *Store) NewBatch() *Batch { return &Batch{b: s.db.NewBatch(), db: s.db} }
 
 // Batch is a list of writes that become visible, and durable, all together.
 type Batch struct {
-	b *pebble.Batch
+	b     *pebble.Batch
+	db    *pebble.DB
+	begun error // of Begin
 }
 
 // Set writes value at key. Both are copied.
@@ -181,6 +183,24 @@ func (b *Batch) Commit() error {
 // latest, and never after it: for what must be known if that is.
 func (b *Batch) CommitLater() error {
 	if err := b.b.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("store: commit: %w", err)
+	}
+	return b.b.Close()
+}
+
+// Begin does the first half of what Commit does: it applies the batch behind all
+// that were begun or committed before. Whoever changes under a lock what several
+// goroutines write begins before unlocking, so that the last change is the last
+// one on disk, too. [Batch.End] must follow; it has the error of either half.
+func (b *Batch) Begin() { b.begun = b.db.ApplyNoSyncWait(b.b, pebble.Sync) }
+
+// End does the second half: it returns once the batch is durable.
+func (b *Batch) End() error {
+	err := b.begun
+	if err == nil {
+		err = b.b.SyncWait()
+	}
+	if err != nil {
 		return fmt.Errorf("store: commit: %w", err)
 	}
 	return b.b.Close()
