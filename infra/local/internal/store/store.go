@@ -138,8 +138,8 @@ func (s *Store) Scan(r Range) iter.Seq2[Entry, error] {
 	}
 }
 
-// NewBatch begins a batch. It belongs to one goroutine, and must be ended by
-// Commit or Discard.
+// NewBatch makes a batch. It belongs to one goroutine, and must be ended by
+// Commit, by Begin and End, or by Discard.
 func (s *Store) NewBatch() *Batch { return &Batch{b: s.db.NewBatch(), db: s.db} }
 
 // Batch is a list of writes that become visible, and durable, all together.
