@@ -45,8 +45,8 @@ func (q *fuzzQueue) DeadLetter(_ context.Context, _ string, letters []queue.Lett
 		func(i int) { q.letters[letters[i].MessageID]++ })
 }
 
-func (q *fuzzQueue) Send(_ context.Context, _ string, bodies []string) []error {
-	return fuzzAnswer(len(bodies), func(i int) string { return bodies[i] }, func(i int) { q.sent[bodies[i]]++ })
+func (q *fuzzQueue) Send(_ context.Context, _ string, messages []queue.Message) []error {
+	return fuzzAnswer(len(messages), func(i int) string { return messages[i].Body }, func(i int) { q.sent[messages[i].Body]++ })
 }
 
 func (q *fuzzQueue) Delay(_ context.Context, _ string, delays []queue.Delay) []error {

@@ -22,7 +22,7 @@ type fakeQueue struct {
 	mu      sync.Mutex
 	arn     string
 	letters []queue.Letter
-	sent    []string                 // bodies
+	sent    []queue.Message
 	delays  map[string]time.Duration // by message id
 }
 
@@ -52,13 +52,13 @@ func (q *fakeQueue) DeadLetter(_ context.Context, queueARN string, letters []que
 }
 
 // Send knows no message ids: it refuses everything or nothing.
-func (q *fakeQueue) Send(_ context.Context, queueARN string, bodies []string) []error {
-	return q.answer(queueARN, len(bodies), func(int) string {
+func (q *fakeQueue) Send(_ context.Context, queueARN string, messages []queue.Message) []error {
+	return q.answer(queueARN, len(messages), func(int) string {
 		if len(q.refuse) > 0 {
 			return q.refuse[0]
 		}
 		return ""
-	}, func(i int) { q.sent = append(q.sent, bodies[i]) })
+	}, func(i int) { q.sent = append(q.sent, messages[i]) })
 }
 
 func (q *fakeQueue) Delay(_ context.Context, queueARN string, delays []queue.Delay) []error {

@@ -32,7 +32,10 @@ type Record struct {
 	queueARN string // where the message came from
 	receipt  string // the handle of this receive
 	body     string
-	retries  *retries
+	// What the message has of Penstock's own attributes goes with it wherever it
+	// is sent.
+	attributes map[string]string
+	retries    *retries
 
 	took      time.Duration // how long the function took
 	outcome   string        // once its outcome record is written

@@ -76,6 +76,11 @@ func (f *Function) settleQueues(ctx context.Context, records []*Record, failed *
 	}
 }
 
+// message is the record's message as it was received, to be sent elsewhere.
+func (r *Record) message() queue.Message {
+	return queue.Message{Body: r.body, Attributes: r.attributes}
+}
+
 // sendPermanent sends the records that failed permanently to the DLQ, and
 // returns the others.
 func (f *Function) sendPermanent(ctx context.Context, queueARN string, batch []*Record, failed *Failures) []*Record {
@@ -85,7 +90,7 @@ func (f *Function) sendPermanent(ctx context.Context, queueARN string, batch []*
 	}
 	letters := make([]queue.Letter, len(permanent))
 	for i, r := range permanent {
-		letters[i] = queue.Letter{MessageID: r.MessageID, Body: r.body, Reason: failed.Of(r).Error()}
+		letters[i] = queue.Letter{Message: r.message(), MessageID: r.MessageID, Reason: failed.Of(r).Error(), Receives: r.ReceiveCount}
 	}
 	errs := f.queue.DeadLetter(ctx, queueARN, letters)
 	for i, r := range permanent {
@@ -112,11 +117,11 @@ func (f *Function) sendAfresh(ctx context.Context, queueARN string, batch []*Rec
 	if len(unstarted) == 0 {
 		return batch
 	}
-	bodies := make([]string, len(unstarted))
+	messages := make([]queue.Message, len(unstarted))
 	for i, r := range unstarted {
-		bodies[i] = r.body
+		messages[i] = r.message()
 	}
-	errs := f.queue.Send(ctx, queueARN, bodies)
+	errs := f.queue.Send(ctx, queueARN, messages)
 	for i, r := range unstarted {
 		reason := failed.Of(r).Error()
 		if err := answered(errs, i); err != nil {

@@ -3,6 +3,7 @@ package handler_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -69,7 +70,7 @@ func TestAnEventThatWasNeverStartedIsSentAfreshOnItsLastReceive(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &fakeQueue{}
 		failed, log := late(t, q, "3", "slow", "A", "B")
-		if len(failed) != 0 || len(q.sent) != 2 || !strings.Contains(q.sent[0], `"A"`) || !strings.Contains(q.sent[1], `"B"`) || len(q.delays) != 0 {
+		if len(failed) != 0 || len(q.sent) != 2 || !strings.Contains(q.sent[0].Body, `"A"`) || !strings.Contains(q.sent[1].Body, `"B"`) || len(q.delays) != 0 {
 			t.Errorf("failed %v, sent %q, delayed %v", failed, q.sent, q.delays)
 		}
 		want := "WARN failed: not started: the time of the invocation had run out (it was sent afresh, since this was its last receive)"
@@ -125,6 +126,36 @@ func TestSettlingEndsWhereAnInvocationHasNoEnd(t *testing.T) {
 	})
 }
 
+func TestWhatAMessageHasOfPenstocksAttributesGoesWithIt(t *testing.T) {
+	retriesOf(t, `{"maxReceiveCount":3,"baseSeconds":1,"capSeconds":60}`)
+	// "Example standard queue message event", AWS Lambda Developer Guide, has the
+	// form of attributes.
+	withAttributes := func(payload []byte) []byte {
+		return []byte(strings.ReplaceAll(string(payload), `"messageAttributes":{}`, `"messageAttributes":{
+			"penstock.redrives":{"stringValue":"2","stringListValues":[],"binaryListValues":[],"dataType":"String"},
+			"penstock.reason":{"stringValue":"of another time","stringListValues":[],"binaryListValues":[],"dataType":"String"},
+			"penstock.bytes":{"binaryValue":"AAA=","stringListValues":[],"binaryListValues":[],"dataType":"Binary"},
+			"tenant":{"stringValue":"A","stringListValues":[],"binaryListValues":[],"dataType":"String"}}`))
+	}
+	want := map[string]string{queue.Redrives: "2", queue.Reason: "of another time"}
+	q := &fakeQueue{}
+	runWithQueue(t, t.Context(), q, withAttributes(received(Payload(t, queueName, account("A")), "2")), handler.Each(func(context.Context, *withdrawal) error {
+		return handler.Permanent(errors.New("closed"))
+	}))
+	if len(q.letters) != 1 || q.letters[0].Receives != 2 || q.letters[0].Reason != "closed" || !maps.Equal(q.letters[0].Attributes, want) {
+		t.Errorf("to the DLQ: %+v", q.letters)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		q := &fakeQueue{}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond) // less than the margin: nothing is started
+		defer cancel()
+		runWithQueue(t, ctx, q, withAttributes(received(Payload(t, queueName, account("A")), "3")), handler.Each(func(context.Context, *withdrawal) error { return nil }))
+		if len(q.sent) != 1 || !maps.Equal(q.sent[0].Attributes, want) {
+			t.Errorf("afresh: %+v", q.sent)
+		}
+	})
+}
+
 // stuckQueue does nothing until it is no longer wanted.
 type stuckQueue struct{}
 
@@ -136,7 +167,7 @@ func (*stuckQueue) wait(ctx context.Context, n int) []error {
 func (q *stuckQueue) DeadLetter(ctx context.Context, _ string, l []queue.Letter) []error {
 	return q.wait(ctx, len(l))
 }
-func (q *stuckQueue) Send(ctx context.Context, _ string, b []string) []error {
+func (q *stuckQueue) Send(ctx context.Context, _ string, b []queue.Message) []error {
 	return q.wait(ctx, len(b))
 }
 func (q *stuckQueue) Delay(ctx context.Context, _ string, d []queue.Delay) []error {

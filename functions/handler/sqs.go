@@ -11,6 +11,7 @@ import (
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/functions/handler/internal/fastjson"
+	"github.com/penstock-dev/penstock/functions/handler/queue"
 )
 
 // sqsMessage is what is used of a message in Lambda's payload ("Example
@@ -25,6 +26,34 @@ type sqsMessage struct {
 		ReceiveCount  decimal `json:"ApproximateReceiveCount"`
 		SentTimestamp decimal `json:"SentTimestamp"` // ms since 1970
 	} `json:"attributes"`
+	MessageAttributes attributes `json:"messageAttributes"`
+}
+
+// attributes are the texts among a message's attributes that are Penstock's own;
+// nil for most messages, which have none.
+type attributes map[string]string
+
+// UnmarshalJSON reads the attributes of a message.
+func (a *attributes) UnmarshalJSON(data []byte) error {
+	if string(data) == "{}" { // nearly always
+		return nil
+	}
+	var all map[string]struct {
+		StringValue *string `json:"stringValue"` // null for an attribute that is binary
+	}
+	if err := json.Unmarshal(data, &all); err != nil {
+		return err
+	}
+	for name, value := range all {
+		if !strings.HasPrefix(name, queue.Prefix) || value.StringValue == nil {
+			continue
+		}
+		if *a == nil {
+			*a = attributes{}
+		}
+		(*a)[name] = *value.StringValue
+	}
+	return nil
 }
 
 // decimal is a number that is written as a string.
@@ -90,15 +119,16 @@ func (f *Function) records(messages []sqsMessage) []*Record {
 // record makes the record of a message. Whatever is wrong with its body is kept
 // in the record, to be its reason.
 func (f *Function) record(m *sqsMessage, room *busEvent) *Record {
-	queue := m.EventSourceARN[strings.LastIndexByte(m.EventSourceARN, ':')+1:]
+	name := m.EventSourceARN[strings.LastIndexByte(m.EventSourceARN, ':')+1:]
 	r := &Record{
 		Function:     f.name,
-		Subscription: strings.TrimPrefix(queue, f.queuePrefix),
+		Subscription: strings.TrimPrefix(name, f.queuePrefix),
 		MessageID:    m.MessageID,
 		ReceiveCount: int(m.Attributes.ReceiveCount),
 		queueARN:     m.EventSourceARN,
 		receipt:      m.ReceiptHandle,
 		body:         m.Body,
+		attributes:   m.MessageAttributes,
 	}
 	r.retries = cmp.Or(f.retries[r.Subscription], defaultRetries)
 	if ms := m.Attributes.SentTimestamp; ms != 0 {

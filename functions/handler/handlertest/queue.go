@@ -15,7 +15,7 @@ import (
 // use, but its fields are to be read between invocations.
 type Queue struct {
 	Letters []queue.Letter           // what was sent to the DLQ
-	Sent    []string                 // the bodies that were sent afresh
+	Sent    []queue.Message          // what was sent afresh
 	Delays  map[string]time.Duration // when failed messages come back, by message id
 
 	mu sync.Mutex
@@ -32,11 +32,11 @@ func (q *Queue) DeadLetter(_ context.Context, _ string, letters []queue.Letter) 
 }
 
 // Send implements [queue.Queue].
-func (q *Queue) Send(_ context.Context, _ string, bodies []string) []error {
+func (q *Queue) Send(_ context.Context, _ string, messages []queue.Message) []error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.Sent = append(q.Sent, bodies...)
-	return make([]error, len(bodies))
+	q.Sent = append(q.Sent, messages...)
+	return make([]error, len(messages))
 }
 
 // Delay implements [queue.Queue].

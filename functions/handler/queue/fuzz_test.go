@@ -31,7 +31,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`<html>`))
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		q := queue.New(aws.Config{Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""), HTTPClient: answering(answer)})
-		errs := q.Send(t.Context(), queueARN, []string{"a", "b", "c"})
+		errs := q.Send(t.Context(), queueARN, messages("a", "b", "c"))
 		if len(errs) != 3 {
 			t.Fatalf("%d answers", len(errs))
 		}

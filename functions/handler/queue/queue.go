@@ -13,11 +13,22 @@ import (
 	"time"
 )
 
-// The attributes of a message that a function sent to a DLQ, both strings. One
-// that SQS moved there, after the subscription's maxReceiveCount, has neither.
+// Prefix begins the name of every attribute of a message that Penstock writes.
+// What a message in a queue has of them, it keeps: a function sends them along
+// when it sends the message elsewhere, and so does SQS when it moves one.
+const Prefix = "penstock."
+
+// The attributes of messages in queues and DLQs, strings all. A message that SQS
+// moved to the DLQ, after the subscription's maxReceiveCount, has none that it did
+// not have in its queue; one that a function sent there has Reason, Source and
+// Receives; one that `penstock dlq redrive` brought back has Redrives, and
+// FirstFailed where that is known.
 const (
-	Reason = "penstock.reason" // why its event failed, at most 1,024 bytes
-	Source = "penstock.source" // the ARN of the queue that it came from
+	Reason      = Prefix + "reason"      // why its event failed, at most 1,024 bytes
+	Source      = Prefix + "source"      // the ARN of the queue that it came from
+	Receives    = Prefix + "receives"    // how many times it was received from that queue, a number from 1
+	Redrives    = Prefix + "redrives"    // how many times it was brought back from a DLQ, a number from 1
+	FirstFailed = Prefix + "firstFailed" // when its event failed first, before it was brought back; RFC 3339
 )
 
 // Queue is a way back to the queues of a function's subscriptions, which are
@@ -28,9 +39,9 @@ type Queue interface {
 	// DeadLetter sends messages to the DLQ of a queue.
 	DeadLetter(ctx context.Context, queueARN string, letters []Letter) []error
 
-	// Send sends bodies to a queue as new messages, which have not been received
+	// Send sends messages to a queue as new ones, which have not been received
 	// yet.
-	Send(ctx context.Context, queueARN string, bodies []string) []error
+	Send(ctx context.Context, queueARN string, messages []Message) []error
 
 	// Delay sets when messages that were received from a queue, and are not
 	// acknowledged, become visible in it again. What it does not do is left to the
@@ -38,11 +49,21 @@ type Queue interface {
 	Delay(ctx context.Context, queueARN string, delays []Delay) []error
 }
 
+// Message is a message that is sent to a queue.
+type Message struct {
+	Body string
+	// Attributes are texts by their names, which begin with Prefix; nil is none.
+	// With those that Queue adds to a Letter there may be 10 ("Amazon SQS message
+	// attributes").
+	Attributes map[string]string
+}
+
 // Letter is a message that is not to come back.
 type Letter struct {
+	Message          // as it was received
 	MessageID string // SQS's id of the message in the queue
-	Body      string // as it was received
 	Reason    string // why the event failed
+	Receives  int    // how many times it was received; 0 if that is not known
 }
 
 // MaxDelay is the longest that a message can be delayed: the 12 hours for which

@@ -83,23 +83,35 @@ func (e *entry) size() int {
 	return n
 }
 
+func (m *Message) entry() entry {
+	attributes := map[string]attribute{}
+	for name, value := range m.Attributes {
+		attributes[name] = text(value)
+	}
+	return entry{MessageBody: m.Body, MessageAttributes: attributes}
+}
+
 // DeadLetter implements [Queue].
 func (s *SQS) DeadLetter(ctx context.Context, queueARN string, letters []Letter) []error {
 	entries := make([]entry, len(letters))
 	for i, l := range letters {
-		entries[i] = entry{MessageBody: l.Body, MessageAttributes: map[string]attribute{
-			Reason: text(reason(l.Reason)),
-			Source: text(queueARN),
-		}}
+		entries[i] = l.entry()
+		attributes := entries[i].MessageAttributes
+		attributes[Reason] = text(reason(l.Reason))
+		attributes[Source] = text(queueARN)
+		delete(attributes, Receives)
+		if l.Receives > 0 {
+			attributes[Receives] = text(strconv.Itoa(l.Receives))
+		}
 	}
 	return s.batches(ctx, queueARN, dlqSuffix, "SendMessageBatch", entries)
 }
 
 // Send implements [Queue].
-func (s *SQS) Send(ctx context.Context, queueARN string, bodies []string) []error {
-	entries := make([]entry, len(bodies))
-	for i, body := range bodies {
-		entries[i] = entry{MessageBody: body}
+func (s *SQS) Send(ctx context.Context, queueARN string, messages []Message) []error {
+	entries := make([]entry, len(messages))
+	for i := range messages {
+		entries[i] = messages[i].entry()
 	}
 	return s.batches(ctx, queueARN, "", "SendMessageBatch", entries)
 }

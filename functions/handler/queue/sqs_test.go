@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -122,10 +123,18 @@ func (s *service) sent() (bodies []string, sizes []int) {
 	return bodies, sizes
 }
 
+func messages(bodies ...string) []queue.Message {
+	var all []queue.Message
+	for _, body := range bodies {
+		all = append(all, queue.Message{Body: body})
+	}
+	return all
+}
+
 func letters(bodies ...string) []queue.Letter {
 	var all []queue.Letter
 	for i, body := range bodies {
-		all = append(all, queue.Letter{MessageID: fmt.Sprint(i), Body: body, Reason: "amount must be positive"})
+		all = append(all, queue.Letter{Message: queue.Message{Body: body}, MessageID: fmt.Sprint(i), Reason: "amount must be positive"})
 	}
 	return all
 }
@@ -160,9 +169,36 @@ func TestALetterKeepsItsBodyAndSaysWhyAndWhence(t *testing.T) {
 	}
 }
 
+func TestALetterKeepsWhatItHadOfAttributesButForThoseOfItsLastFailure(t *testing.T) {
+	s := &service{}
+	letter := queue.Letter{Reason: "closed", Receives: 3, Message: queue.Message{Body: "a", Attributes: map[string]string{
+		queue.Redrives: "2", queue.FirstFailed: "2026-03-02T09:00:00Z", queue.Reason: "of another time", queue.Receives: "1",
+	}}}
+	unknown := letter
+	unknown.Receives = 0
+	accepted(t, start(t, s).DeadLetter(t.Context(), queueARN, []queue.Letter{letter, unknown}), 2)
+	want := map[string]string{
+		queue.Redrives: "2", queue.FirstFailed: "2026-03-02T09:00:00Z", queue.Reason: "closed", queue.Receives: "3", queue.Source: queueARN,
+	}
+	for _, e := range s.calls[0].entries {
+		got := map[string]string{}
+		for name, a := range e.MessageAttributes {
+			got[name] = a.StringValue
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+		delete(want, queue.Receives)
+	}
+	accepted(t, start(t, s).Send(t.Context(), queueARN, []queue.Message{letter.Message}), 1)
+	if got := s.calls[1].entries[0].MessageAttributes; len(got) != 4 || got[queue.Redrives].StringValue != "2" {
+		t.Errorf("sent afresh with %v", got)
+	}
+}
+
 func TestABodyIsSentToTheQueueAsItWas(t *testing.T) {
 	s := &service{}
-	accepted(t, start(t, s).Send(t.Context(), queueARN, []string{`{"a":"<&>\u2028"}`}), 1)
+	accepted(t, start(t, s).Send(t.Context(), queueARN, messages(`{"a":"<&>\u2028"}`)), 1)
 	got := s.calls[0]
 	if got.operation != "SendMessageBatch" || !strings.HasSuffix(got.queueURL, "/123456789012/"+queueName) ||
 		got.entries[0].MessageBody != `{"a":"<&>\u2028"}` || len(got.entries[0].MessageAttributes) != 0 {
@@ -244,7 +280,7 @@ func TestACallIsMadeAgainOnlyIfItMaySucceed(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			s := &service{answers: c.answers}
-			for i, err := range start(t, s).Send(t.Context(), queueARN, []string{"a", "b"}) {
+			for i, err := range start(t, s).Send(t.Context(), queueARN, messages("a", "b")) {
 				if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 					t.Errorf("body %d: got %v, want %q", i, err, c.want)
 				}
@@ -263,7 +299,7 @@ func TestNothingIsSentAfterTheContextsEnd(t *testing.T) {
 	q := start(t, s)
 	for _, errs := range [][]error{
 		q.DeadLetter(ctx, queueARN, letters("a")),
-		q.Send(ctx, queueARN, []string{"a"}),
+		q.Send(ctx, queueARN, messages("a")),
 		q.Delay(ctx, queueARN, []queue.Delay{{ReceiptHandle: "a"}}),
 	} {
 		if len(errs) != 1 || errs[0] == nil {
@@ -296,7 +332,7 @@ func TestAQueueIsFoundByItsARN(t *testing.T) {
 			Credentials: credentials.NewStaticCredentialsProvider("key", "secret", ""),
 			HTTPClient:  asked{},
 		})
-		if err := q.Send(t.Context(), arn, []string{"a"})[0]; err == nil || !strings.Contains(err.Error(), want) {
+		if err := q.Send(t.Context(), arn, messages("a"))[0]; err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", arn, err, want)
 		}
 	}
@@ -313,7 +349,7 @@ func TestAReasonIsWhatSQSTakes(t *testing.T) {
 	s := &service{}
 	q := start(t, s)
 	for _, reason := range []string{"", "a\x00b\nc", strings.Repeat("ü", 2000), "bad \xff utf-8"} {
-		accepted(t, q.DeadLetter(t.Context(), queueARN, []queue.Letter{{Body: "x", Reason: reason}}), 1)
+		accepted(t, q.DeadLetter(t.Context(), queueARN, []queue.Letter{{Message: queue.Message{Body: "x"}, Reason: reason}}), 1)
 	}
 	var got []string
 	for _, call := range s.calls {
