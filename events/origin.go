@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -57,8 +58,33 @@ type cause struct {
 	key   string
 	at    time.Time
 
-	mu    sync.Mutex
-	count map[Type]int
+	mu      sync.Mutex
+	count   map[Type]int
+	effects []Effect // the first maxEffects of them
+	more    int      // those after
+}
+
+// Effect is an event that was stamped while another one was handled.
+type Effect struct {
+	Type Type
+	ID   string
+}
+
+// maxEffects is how many effects of one event are remembered: so that they fit a
+// line of a log.
+const maxEffects = 50
+
+// Effects returns what has been stamped so far in a context of [WithCause], in
+// that order: the first 50, and how many more there were. Stamped does not mean
+// published: a transaction may be rolled back.
+func Effects(ctx context.Context) (first []Effect, more int) {
+	c := causeFrom(ctx)
+	if c == nil {
+		return nil, 0
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.effects), c.more
 }
 
 func causeFrom(ctx context.Context) *cause {
@@ -74,5 +100,11 @@ func (c *cause) derive(t Type) string {
 	}
 	n := c.count[t]
 	c.count[t] = n + 1
-	return DeriveID(c.at, c.key, t, n)
+	id := DeriveID(c.at, c.key, t, n)
+	if len(c.effects) < maxEffects {
+		c.effects = append(c.effects, Effect{t, id})
+	} else {
+		c.more++
+	}
+	return id
 }

@@ -107,3 +107,23 @@ func TestADerivedIdIsAUUIDv7OfItsSourcesTime(t *testing.T) {
 		}
 	})
 }
+
+func TestTheEffectsOfAnEventAreCountedPastTheFirstFifty(t *testing.T) {
+	ctx := events.WithCause(t.Context(), events.Metadata{ID: "a", OccurredAt: time.UnixMilli(1)}, "f/s/a")
+	var ids []string
+	for range 52 {
+		ids = append(ids, events.Stamp(ctx, placed{}).ID)
+	}
+	first, more := events.Effects(ctx)
+	if len(first) != 50 || more != 2 {
+		t.Fatalf("%d effects and %d more, want 50 and 2", len(first), more)
+	}
+	for i, e := range first {
+		if want := (events.Effect{Type: placed{}.EventType(), ID: ids[i]}); e != want {
+			t.Errorf("effect %d is %v, want %v", i, e, want)
+		}
+	}
+	if first, more := events.Effects(t.Context()); len(first) > 0 || more > 0 {
+		t.Errorf("without a cause there are %v and %d more", first, more)
+	}
+}

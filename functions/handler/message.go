@@ -20,14 +20,16 @@ type Message[T events.Event] struct {
 	// included; 0 if the queue did not say.
 	ReceiveCount int
 	SentAt       time.Time // when EventBridge put the event into the queue
+	Replay       string    // the replay of the archive that the event comes from; empty for none
 
 	record *Record // nil for a message that was not received
 }
 
 // EventKey names the handling of the event by this subscription, whatever the
-// number of deliveries: function/subscription/id. Deduplicate by it.
+// number of deliveries: function/subscription/id, and /replay for one that means
+// to handle events anew (see [ReprocessSuffix]). Deduplicate by it.
 func (m *Message[T]) EventKey() string {
-	return eventKey(m.Function, m.Subscription, m.Metadata.ID)
+	return eventKey(m.Function, m.Subscription, m.Metadata.ID, "", m.Replay)
 }
 
 // Context returns ctx for handling this event: what is published with it names
@@ -55,6 +57,7 @@ func Decode[T events.Event](r *Record) (*Message[T], error) {
 		MessageID:    r.MessageID,
 		ReceiveCount: r.ReceiveCount,
 		SentAt:       r.SentAt,
+		Replay:       r.Replay,
 		record:       r,
 	}
 	if err := fastjson.Unmarshal(r.Data, &m.Event); err != nil {

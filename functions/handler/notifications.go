@@ -27,12 +27,15 @@ type Notification struct {
 	// ReceiveCount is how many times the event was received, this time included;
 	// 0 if the queue did not say.
 	ReceiveCount int `json:"-"`
+	// Replay is the replay of the archive that the event comes from; empty for none.
+	Replay string `json:"-"`
 }
 
 // EventKey names the handling of this notification, whatever the number of
-// deliveries: function/subscription/id/template. Deduplicate by it.
+// deliveries: function/subscription/id/template, and /replay for one that means
+// to handle events anew (see [ReprocessSuffix]). Deduplicate by it.
 func (n *Notification) EventKey() string {
-	return eventKey(n.Function, n.Subscription, n.Metadata.ID) + "/" + n.Template
+	return eventKey(n.Function, n.Subscription, n.Metadata.ID, n.Template, n.Replay)
 }
 
 // Templates gives [Notifications] its templates: the content of the file
@@ -123,8 +126,10 @@ func notify(ctx context.Context, r *Record, templates []*notification.Template, 
 			Function:     r.Function,
 			Subscription: r.Subscription,
 			ReceiveCount: r.ReceiveCount,
+			Replay:       r.Replay,
 		})
 		err := next.Handle(one.Context(ctx), []*Record{one}).Of(one)
+		r.caused = append(r.caused, one.effects()...)
 		failures.add(t.Name, err)
 		if err == nil && one.duplicate {
 			duplicates++
@@ -147,6 +152,7 @@ func (r *Record) ofNotification(n *Notification) *Record {
 		Type:         r.Type,
 		Metadata:     r.Metadata,
 		Data:         r.Data,
+		Replay:       r.Replay,
 		notification: n,
 		queueARN:     r.queueARN,
 		retries:      r.retries,

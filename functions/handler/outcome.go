@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"time"
 )
 
 // outcome writes the outcome record of every event: one line whose message is
 // "outcome", at level Info for an event that was handled, Warn for one that
 // failed and Error for one that goes to the DLQ, which a person has to look
-// after. All attributes are always there. The record of an event that failed
+// after. All attributes but caused are always there. The record of an event that failed
 // permanently is written when it has been sent to the DLQ, or could not be; that
 // of one that was never started, when that has been settled too.
 // The level of the function's own lines does not matter to it.
@@ -29,6 +30,9 @@ import (
 //	reason         why it failed; empty for an event that did not
 //	durationMs     how long the function took: for the event with Each, for the
 //	               whole batch with Batch
+//	caused         the events that were made for it, if any were: "source/NAME id",
+//	               separated by commas. They are published if the event was handled;
+//	               by one that failed they may be
 func outcome(next Handler) Handler {
 	return HandlerFunc(func(ctx context.Context, records []*Record) *Failures {
 		start := time.Now()
@@ -73,10 +77,14 @@ func (r *Record) end(ctx context.Context, level slog.Level, outcome, reason stri
 	if !written(ctx) {
 		return
 	}
-	var room [10]slog.Attr // does not leave the stack
-	logAlways(ctx, level, "outcome", append(r.appendAttrs(room[:0]),
+	var room [11]slog.Attr // does not leave the stack
+	attrs := append(r.appendAttrs(room[:0]),
 		slog.String("outcome", outcome),
 		slog.String("reason", reason),
 		slog.Float64("durationMs", float64(r.took.Microseconds())/1000),
-	)...)
+	)
+	if caused := r.effects(); len(caused) > 0 {
+		attrs = append(attrs, slog.String("caused", strings.Join(caused, ", ")))
+	}
+	logAlways(ctx, level, "outcome", attrs...)
 }

@@ -3,8 +3,12 @@ package handler
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/penstock-dev/penstock/events"
@@ -23,6 +27,7 @@ type Record struct {
 	Type         events.Type
 	Metadata     events.Metadata
 	Data         json.RawMessage // the event's own JSON
+	Replay       string          // the replay of the archive that the event comes from; empty for none
 
 	notification *Notification // what the record is one of, for the middlewares of Notifications
 
@@ -43,20 +48,38 @@ type Record struct {
 
 	causeOnce sync.Once
 	cause     context.Context // carries the values of events.WithCause, and of Carry
+	begun     atomic.Bool     // there is a cause
+	caused    []string        // by the event's notifications, which have causes of their own
 }
 
 // EventKey names the handling of the event by this subscription, whatever the
-// number of deliveries: function/subscription/id. That of a notification ends in
-// /template.
+// number of deliveries: function/subscription/id. That of a notification goes on
+// with /template, and that of a replay which means to handle events anew ends in
+// /replay; see [ReprocessSuffix].
 func (r *Record) EventKey() string {
 	if r.notification != nil {
 		return r.notification.EventKey()
 	}
-	return eventKey(r.Function, r.Subscription, r.Metadata.ID)
+	return eventKey(r.Function, r.Subscription, r.Metadata.ID, "", r.Replay)
 }
 
-func eventKey(function, subscription, id string) string {
-	return function + "/" + subscription + "/" + id
+// ReprocessSuffix ends the name of a replay whose events are to be handled anew,
+// although they were handled before. EventBridge gives a replayed event the name
+// of its replay; with such a name it becomes a part of the event key, so that
+// what goes by the event key does not know the event yet. In any other replay an
+// event that was handled is a duplicate.
+const ReprocessSuffix = "_again"
+
+// eventKey composes an event key; template and replay may be empty.
+func eventKey(function, subscription, id, template, replay string) string {
+	key := function + "/" + subscription + "/" + id
+	if template != "" {
+		key += "/" + template
+	}
+	if strings.HasSuffix(replay, ReprocessSuffix) {
+		key += "/" + replay
+	}
+	return key
 }
 
 // MarkDuplicate has the record's outcome be duplicate instead of handled. It is
@@ -78,7 +101,25 @@ func (r *Record) Context(ctx context.Context) context.Context {
 func (r *Record) begin() {
 	r.causeOnce.Do(func() {
 		r.cause = events.WithCause(context.Background(), r.Metadata, r.EventKey())
+		r.begun.Store(true)
 	})
+}
+
+// effects are the events that were made while the event was handled, as the
+// outcome record has them.
+func (r *Record) effects() []string {
+	if !r.begun.Load() {
+		return r.caused
+	}
+	made, more := events.Effects(r.cause)
+	effects := slices.Clip(r.caused)
+	for _, e := range made {
+		effects = append(effects, e.Type.String()+" "+e.ID)
+	}
+	if more > 0 {
+		effects = append(effects, fmt.Sprintf("and %d more", more))
+	}
+	return effects
 }
 
 // Carry has every context for handling the record's event carry what wrap adds

@@ -139,10 +139,12 @@ func (f *Function) record(m *sqsMessage, room *busEvent) *Record {
 }
 
 // busEvent is what is used of an event as EventBridge delivers it ("AWS service
-// event metadata", Amazon EventBridge Events Reference).
+// event metadata", Amazon EventBridge Events Reference; replay-name: "Archiving
+// and replaying events in Amazon EventBridge").
 type busEvent struct {
 	Source     string `json:"source"`
 	DetailType string `json:"detail-type"`
+	Replay     string `json:"replay-name"`
 	Detail     struct {
 		Metadata events.Metadata `json:"metadata"`
 		Data     json.RawMessage `json:"data"`
@@ -156,6 +158,7 @@ func (r *Record) readEvent(body string, e *busEvent) error {
 	r.Type = events.Type{Source: e.Source, Name: e.DetailType}
 	r.Metadata = e.Detail.Metadata
 	r.Data = e.Detail.Data
+	r.Replay = e.Replay
 	switch {
 	case err != nil:
 		return fmt.Errorf("the message is not an event from the bus: %w", err)

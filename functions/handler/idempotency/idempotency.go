@@ -95,7 +95,7 @@ func TTL(d time.Duration) Option {
 // Key has events deduplicated by a key that key finds in them, rather than by
 // the event key: two events with the same key, such as two announcements of one
 // payment, are handled once. A key belongs to its function and subscription (and
-// notification template), and has 1 to 1,024 bytes; an event with another one
+// notification template, and [handler.ReprocessSuffix] replay), and has 1 to 1,024 bytes; an event with another one
 // fails permanently. T must be the type of the route's events.
 func Key[T events.Event](key func(*handler.Message[T]) string) Option {
 	return func(g *guard) {
@@ -109,9 +109,10 @@ func Key[T events.Event](key func(*handler.Message[T]) string) Option {
 				return "", handler.Permanent(fmt.Errorf("idempotency: the key of the event has %d bytes: must be 1 to %d", len(k), maxKeyBytes))
 			}
 			names := r.Function + "/" + r.Subscription + "/"
-			// The event key of a notification goes on with its template.
-			template := strings.TrimPrefix(r.EventKey(), names+r.Metadata.ID)
-			return names + "key/" + k + template, nil
+			// An event key goes on with the template of a notification, and with a
+			// replay that means to handle events anew.
+			rest := strings.TrimPrefix(r.EventKey(), names+r.Metadata.ID)
+			return names + "key/" + k + rest, nil
 		}
 	}
 }
