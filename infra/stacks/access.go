@@ -125,9 +125,14 @@ func operations(n names.Names) []statement {
 			conditions: map[string]any{"ArnLike": map[string]any{"lambda:FunctionArn": arn("lambda", "function:"+all)}},
 		},
 		{
+			sid:       "Queues",
+			actions:   []string{"sqs:GetQueueAttributes", "sqs:GetQueueUrl"},
+			resources: []*string{queueARN(all)},
+		},
+		{
 			sid: "TailQueues",
 			actions: []string{
-				"sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:GetQueueUrl", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:TagQueue",
+				"sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:TagQueue",
 			},
 			resources: []*string{queueARN(tails)},
 		},
@@ -178,6 +183,7 @@ func operations(n names.Names) []statement {
 			actions:   []string{"ssm:GetParameter"},
 			resources: []*string{arn("ssm", "parameter/cdk-bootstrap/*")},
 		},
+		{sid: "Metrics", actions: anyResource["metrics"], resources: lists},
 		{sid: "Lists", actions: slices.Sorted(slices.Values(anyResource["lists"])), resources: lists},
 	}
 }

@@ -10,7 +10,8 @@ var anyResource = map[string][]string{
 		"events:ListEventBuses", "events:ListRules", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings",
 		"secretsmanager:ListSecrets", "servicequotas:GetServiceQuota", "sqs:ListQueues",
 	},
-	// The breaker asks whether a subscription still fails.
+	// The breaker asks whether a subscription still fails, the command what waits in
+	// queues.
 	"metrics": {"cloudwatch:GetMetricData"},
 	// By what Lambda puts a function into a VPC. The function itself is denied it.
 	"network interfaces": {
