@@ -43,6 +43,19 @@ func TestAPlantedValueIsFoundWhateverItIsWrappedIn(t *testing.T) {
 	}
 }
 
+func TestASignedTokenIsFoundAndARedactedOneIsNot(t *testing.T) {
+	part := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
+	token := part(`{"alg":"EdDSA"}`) + "." + part(`{"sub":"ann"}`) + "." + part(strings.Repeat("s", 64))
+	for text, want := range map[string]int{
+		"Authorization: Bearer " + token: 1, `{"_function_session":"` + token + `"}`: 1,
+		"Bearer eyJ…": 0, token[:30] + "…": 0, "eyJ.eyJ.x": 0,
+	} {
+		if lines, err := secretstest.Search(strings.NewReader(text)); err != nil || len(lines) != want {
+			t.Errorf("%s: %v (%v)", text, lines, err)
+		}
+	}
+}
+
 // judged is a test that tells its faults instead of failing.
 type judged struct {
 	testing.TB
