@@ -314,7 +314,7 @@ func (e *Environment) function(ctx context.Context, r cloudformation.Resource, p
 		Name: p.FunctionName, Description: p.Description, Program: e.programs[names.Package(code)], Handler: p.Handler,
 		Environment: p.Environment.Variables, Timeout: seconds(p.Timeout), MemoryMB: p.MemorySize,
 		ReservedConcurrency: p.ReservedConcurrentExecutions, LogGroup: p.LoggingConfig.LogGroup,
-		RoleARN: p.Role, Credentials: lambda.Credentials(credentials),
+		RoleARN: p.Role, Credentials: lambda.Credentials(credentials), Tags: p.Tags.values(),
 	})
 	if err != nil {
 		return cloudformation.Attributes{}, err

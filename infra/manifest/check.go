@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/penstock-dev/penstock/functions/connector/topictags"
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
@@ -62,13 +63,21 @@ func Check(functions []Function, n names.Names) error {
 }
 
 // CheckEnvironment returns every fault that functions have by the settings of an
-// environment, joined: one that is to run in a VPC where there is none.
+// environment, joined: one that is to run in a VPC where there is none, and one
+// that has too many tags with those of the environment.
 func CheckEnvironment(functions []Function, env Environment) error {
 	var faults []error
 	for i := range functions {
-		if f := &functions[i]; f.VPC && env.VPC == nil && env.Endpoint == "" {
+		f := &functions[i]
+		if f.VPC && env.VPC == nil && env.Endpoint == "" {
 			faults = append(faults, fmt.Errorf(`function %q: "vpc" is true, and environment %q has no "vpc" in %s: add its subnets and security groups there`,
 				f.Name, env.Name, EnvironmentsFile))
+		}
+		declared := topictags.Declaration{Environment: "-", Function: f.Name, Namespace: f.Namespace, Topics: f.Topics}
+		tags, err := declared.Tags()
+		if err == nil && len(f.Topics) > 0 && len(tags)+len(env.Tags) > maxTags {
+			faults = append(faults, fmt.Errorf("function %q: its topics need %d tags, and environment %q has %d, AWS takes %d: declare fewer topics, or patterns in place of names",
+				f.Name, len(tags), env.Name, len(env.Tags), maxTags))
 		}
 	}
 	return errors.Join(faults...)

@@ -1,6 +1,7 @@
 package manifest_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -118,4 +119,19 @@ func with(a, b map[string]string) map[string]string {
 	both := maps.Clone(a)
 	maps.Copy(both, b)
 	return both
+}
+
+func TestTheTagsOfTopicsAndOfTheEnvironmentTogetherAreNoMoreThanAWSTakes(t *testing.T) {
+	functions := []manifest.Function{{Name: "print", Topics: []string{"payment"}}, {Name: "other"}}
+	env := manifest.Environment{Name: "dev", Tags: map[string]string{}}
+	for i := range 47 {
+		env.Tags[fmt.Sprint("tag", i)] = ""
+	}
+	if err := manifest.CheckEnvironment(functions, env); err != nil {
+		t.Error(err)
+	}
+	env.Tags["one more"] = ""
+	if err := manifest.CheckEnvironment(functions, env); err == nil || !strings.Contains(err.Error(), `function "print": its topics need 3 tags, and environment "dev" has 48, AWS takes 50`) {
+		t.Errorf("got %v", err)
+	}
 }

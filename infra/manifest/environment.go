@@ -79,6 +79,11 @@ type Environment struct {
 	// Quotas are the account's own, where they are not AWS's defaults.
 	Quotas Quotas `json:"quotas,omitzero"`
 
+	// CallbackHosts are the hosts that the results of asynchronous invocations may
+	// be sent to: names, such as "hooks.example.com", or "*.example.com" for all
+	// below one. Empty: none, and a result with a callback URL goes to the DLQ.
+	CallbackHosts []string `json:"callbackHosts,omitempty"`
+
 	// VPC is the network of the functions whose manifest says "vpc": true. Nil:
 	// there is none; such a function is then refused, but behind an endpoint,
 	// where every function reaches what this machine reaches.

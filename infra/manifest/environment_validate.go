@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/penstock-dev/penstock/functions/egress"
 )
 
 // logRetention holds the days that CloudWatch Logs takes ("PutRetentionPolicy").
@@ -68,6 +70,13 @@ func (e Environment) Validate() error {
 			v.fault(`alarmEmails: %q must be an address alone, such as "oncall@example.com"`, address)
 		} else if slices.Contains(e.AlarmEmails[:i], address) {
 			v.fault("alarmEmails: %q is there twice", address)
+		}
+	}
+	for i, host := range e.CallbackHosts {
+		if err := egress.CheckHost(host); err != nil {
+			v.fault("callbackHosts: %w", err)
+		} else if slices.Contains(e.CallbackHosts[:i], host) {
+			v.fault("callbackHosts: %q is there twice", host)
 		}
 	}
 	e.validateTags(v)

@@ -79,6 +79,20 @@ type Function struct {
 	// without any is called by name only.
 	Subscriptions []Subscription `json:"subscriptions,omitempty"`
 
+	// Topics are what connectors invoke the function for: names, or patterns such
+	// as "payment.*", which are the connector's to read; see package
+	// functions/connector/topictags for what one may hold.
+	Topics []string `json:"topics,omitempty"`
+
+	// Namespace groups functions, for connectors that serve those of one alone:
+	// lower-case letters, digits and hyphens, up to 63.
+	Namespace string `json:"namespace,omitempty"`
+
+	// Async says how long Lambda tries an asynchronous invocation by a connector.
+	// Nil: as Lambda does by itself, see AsyncSettings. Only a function with
+	// Topics may have it.
+	Async *Async `json:"async,omitempty"`
+
 	// Tombstones are the subscriptions that were deleted, for as long as their
 	// queues stay.
 	Tombstones []Tombstone `json:"tombstones,omitempty"`
@@ -194,6 +208,20 @@ type Breaker struct {
 	ProbeAfterMinutes int `json:"probeAfterMinutes,omitempty"`
 }
 
+// Async says how long Lambda tries an asynchronous invocation, before it goes to
+// the function's DLQ. Its defaults are the most that Lambda takes
+// ("PutFunctionEventInvokeConfig").
+type Async struct {
+	// Retries is how often an invocation is repeated that the function failed,
+	// after one minute and after two more: 0 to 2; default 2. A response with a
+	// status of 500 is no failure to Lambda.
+	Retries int `json:"retries"`
+
+	// MaxAgeSeconds is how long an invocation may wait, while the function is
+	// throttled or fails: 60 to 21,600, which is six hours; default 21,600.
+	MaxAgeSeconds int `json:"maxAgeSeconds"`
+}
+
 // Longest is how long all delays of an event take together at most, if it is
 // received so many times.
 func (r Retry) Longest(receives int) time.Duration {
@@ -240,6 +268,23 @@ func (b *Breaker) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain Breaker
 	*b = defaultBreaker
 	return jsonv2.UnmarshalDecode(dec, (*plain)(b))
+}
+
+var defaultAsync = Async{Retries: 2, MaxAgeSeconds: 6 * 60 * 60}
+
+// UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
+func (a *Async) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	type plain Async
+	*a = defaultAsync
+	return jsonv2.UnmarshalDecode(dec, (*plain)(a))
+}
+
+// AsyncSettings is Async, or its defaults.
+func (f *Function) AsyncSettings() Async {
+	if f.Async == nil {
+		return defaultAsync
+	}
+	return *f.Async
 }
 
 // UsesSessions reports whether the function writes in transactions that may

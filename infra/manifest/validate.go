@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/penstock-dev/penstock/events/pattern"
+	"github.com/penstock-dev/penstock/functions/connector/topictags"
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
@@ -69,6 +70,7 @@ func (f *Function) Validate(tables Tables) error {
 	}
 	v.tables(f.Tables, tables)
 	v.variables(f.Variables)
+	v.topics(f)
 
 	var seen []string
 	for i := range f.Subscriptions {
@@ -149,6 +151,22 @@ func (v *validator) variables(variables map[string]string) {
 			v.fault("variable %q: Lambda sets this one: choose another name", name)
 		}
 	}
+}
+
+func (v *validator) topics(f *Function) {
+	declared := topictags.Declaration{Function: f.Name, Namespace: f.Namespace, Topics: f.Topics}
+	for _, fault := range split(declared.Validate()) {
+		v.fault("%w", fault)
+	}
+	if f.Async == nil {
+		return
+	}
+	if len(f.Topics) == 0 {
+		v.fault(`"async" is about invocations by connectors: it needs "topics"`)
+	}
+	// Lambda, "PutFunctionEventInvokeConfig".
+	v.within("async: retries", f.Async.Retries, 0, 2)
+	v.within("async: maxAgeSeconds", f.Async.MaxAgeSeconds, 60, 21_600)
 }
 
 func (v *validator) subscription(i int, s *Subscription) {

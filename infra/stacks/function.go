@@ -41,6 +41,7 @@ func newFunction(p *project, m *manifest.Function) *Function {
 		policy:         permissions(p.names, m),
 		vpc:            m.VPC,
 	})
+	f.declareTopics(p)
 	for i := range m.Subscriptions {
 		s := newSubscription(p, f, &m.Subscriptions[i])
 		s.deliver(f)

@@ -169,6 +169,7 @@ type Function struct {
 	LogGroup            string // empty: "/aws/lambda/" and the name
 	RoleARN             string
 	Credentials         Credentials
+	Tags                map[string]string
 }
 
 // function is a version of a function and its execution environments. Lambda's
