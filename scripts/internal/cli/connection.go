@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -98,4 +99,17 @@ func errorCode(err error) string {
 		return api.ErrorCode()
 	}
 	return "failed"
+}
+
+// Brief is the part of an AWS SDK's error that a person needs.
+func Brief(err error) string {
+	var network *net.OpError
+	var api smithy.APIError
+	switch {
+	case errors.As(err, &network):
+		return network.Error()
+	case errors.As(err, &api):
+		return api.ErrorCode() + ": " + api.ErrorMessage()
+	}
+	return err.Error()
 }

@@ -29,7 +29,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/penstock-dev/penstock/infra/names"
+	"github.com/penstock-dev/penstock/scripts/internal/cli"
+	"github.com/penstock-dev/penstock/scripts/internal/tap"
 )
+
+// retention is how long an event waits to be shown. Nobody comes back for what
+// was not.
+const retention = time.Hour
 
 // MaxAge is how long a tail lasts at most.
 const MaxAge = 12 * time.Hour
@@ -65,20 +71,18 @@ var (
 // When it returns, or panics, what it made is removed; an error says so by name
 // if that could not be done.
 func (t *Tail) Run(ctx context.Context) error {
-	account, err := callerAccount(ctx, t.AWS)
+	taps, err := tap.NewClient(ctx, t.AWS)
 	if err != nil {
 		return err
 	}
-	me := self()
-	tools := newTools(t.AWS, account)
-	if err := t.sweep(ctx, tools, me); err != nil {
+	if err := t.sweep(ctx, taps); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, MaxAge, errExpired)
 	defer cancel()
 	shown := &shown{tail: t}
 	for {
-		ended, left := t.session(ctx, tools, newLabel(me, t.Bus, time.Now()), shown)
+		ended, left := t.session(ctx, taps, tap.NewLabel(t.Bus, MaxAge), shown)
 		if left != nil || !errors.Is(ended, errGone) {
 			return errors.Join(t.ending(ended, shown.count), left)
 		}
@@ -91,21 +95,21 @@ var errLeft = errors.New("not all that it made could be removed")
 
 // session makes a rule and a queue, shows what comes, and removes them. It
 // returns what ended it, and errLeft or nil.
-func (t *Tail) session(ctx context.Context, tools *tools, l label, shown *shown) (ended, left error) {
-	p := tools.pipe(l, newName(t.Names, l.owner))
+func (t *Tail) session(ctx context.Context, taps *tap.Client, l tap.Label, shown *shown) (ended, left error) {
+	p := newPipe(t.AWS, taps.Tap(l, tap.NewName(t.Names.TailPrefix(), l.Owner)))
 	// Removing comes before any error and any panic, and needs a context of its
 	// own: ctx may have ended.
 	defer func() {
-		if err := p.remove(context.WithoutCancel(ctx)); err != nil {
-			t.note("rule %s on bus %s and queue %s could not be removed: %s", p.name, l.bus, p.name, brief(err))
+		if err := p.Remove(context.WithoutCancel(ctx)); err != nil {
+			t.note("rule %s on bus %s and queue %s could not be removed: %s", p.Name, l.Bus, p.Name, cli.Brief(err))
 			t.note("the next tail of this environment on this machine removes them, and so does `penstock tail --env %s --sweep`", t.Names.Env)
 			left = errLeft
 		}
 	}()
-	if err := p.make(ctx, t.Pattern); err != nil {
+	if err := p.Make(ctx, tap.Spec{Pattern: t.Pattern, Retention: retention}); err != nil {
 		return err, nil
 	}
-	t.note("listening to bus %s by rule and queue %s (Ctrl-C ends it)", t.Bus, p.name)
+	t.note("listening to bus %s by rule and queue %s (Ctrl-C ends it)", t.Bus, p.Name)
 	if t.Timeout > 0 {
 		if shown.until.IsZero() {
 			shown.until = time.Now().Add(t.Timeout)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net"
-	"path"
 	"runtime/debug"
 	"strconv"
 	"sync"
@@ -16,7 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-	"github.com/aws/smithy-go"
+
+	"github.com/penstock-dev/penstock/scripts/internal/cli"
+	"github.com/penstock-dev/penstock/scripts/internal/tap"
 )
 
 const (
@@ -41,6 +41,17 @@ const (
 	// at least one second).
 	settling = 3 * time.Second
 )
+
+// pipe is a tap that is received from.
+type pipe struct {
+	*tap.Tap
+	// receiving does not retry: a tail does so itself, and says so.
+	receiving *sqs.Client
+}
+
+func newPipe(cfg aws.Config, t *tap.Tap) *pipe {
+	return &pipe{t, sqs.NewFromConfig(cfg, func(o *sqs.Options) { o.Retryer = aws.NopRetryer{} })}
+}
 
 // errGone ends a session whose queue somebody has removed.
 var errGone = errors.New("the queue is gone")
@@ -91,7 +102,7 @@ func (p *pipe) receive(ctx context.Context, l *link, events chan<- Event) error 
 		case err == nil:
 			l.works()
 			poll, wait = longPoll, firstWait
-		case errors.As(err, &gone) && time.Since(p.made) > settling:
+		case errors.As(err, &gone) && time.Since(p.Made) > settling:
 			return errGone
 		case errors.As(err, &gone), errors.Is(err, context.DeadlineExceeded), transient.IsErrorRetryable(err):
 			l.fails(err)
@@ -104,12 +115,12 @@ func (p *pipe) receive(ctx context.Context, l *link, events chan<- Event) error 
 			poll, wait = 1, min(2*wait, lastWait)
 			continue
 		default:
-			return fmt.Errorf("receiving from queue %s: %w", p.name, err)
+			return fmt.Errorf("receiving from queue %s: %w", p.Name, err)
 		}
 		for _, m := range messages {
 			e, err := Decode([]byte(aws.ToString(m.Body)))
 			if err != nil {
-				l.note("a message in queue %s is not an event: %v", p.name, err)
+				l.note("a message in queue %s is not an event: %v", p.Name, err)
 				continue
 			}
 			select {
@@ -126,7 +137,7 @@ func (p *pipe) receive(ctx context.Context, l *link, events chan<- Event) error 
 func (p *pipe) poll(ctx context.Context, seconds int) ([]sqstypes.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(seconds)*time.Second+callSlack)
 	defer cancel()
-	out, err := p.receiving.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &p.url, MaxNumberOfMessages: 10, WaitTimeSeconds: int32(seconds)})
+	out, err := p.receiving.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: &p.URL, MaxNumberOfMessages: 10, WaitTimeSeconds: int32(seconds)})
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +154,7 @@ func (p *pipe) delete(ctx context.Context, messages []sqstypes.Message) {
 	for i, m := range messages {
 		entries[i] = sqstypes.DeleteMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), ReceiptHandle: m.ReceiptHandle}
 	}
-	_, _ = p.queues.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &p.url, Entries: entries})
+	_, _ = p.Queues.DeleteMessageBatch(ctx, &sqs.DeleteMessageBatchInput{QueueUrl: &p.URL, Entries: entries})
 }
 
 // link says once that the connection is lost, and once that it is back, however
@@ -159,7 +170,7 @@ func (l *link) fails(err error) {
 	defer l.mu.Unlock()
 	if !l.lost {
 		l.lost = true
-		l.note("the connection is lost: %s; trying again", brief(err))
+		l.note("the connection is lost: %s; trying again", cli.Brief(err))
 	}
 }
 
@@ -171,19 +182,3 @@ func (l *link) works() {
 		l.note("connected again")
 	}
 }
-
-// brief is the part of an AWS SDK's error that a person needs.
-func brief(err error) string {
-	var network *net.OpError
-	var api smithy.APIError
-	switch {
-	case errors.As(err, &network):
-		return network.Error()
-	case errors.As(err, &api):
-		return api.ErrorCode() + ": " + api.ErrorMessage()
-	}
-	return err.Error()
-}
-
-// queueName is the name of a queue, by its URL.
-func queueName(url string) string { return path.Base(url) }

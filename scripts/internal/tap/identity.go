@@ -1,4 +1,4 @@
-package tail
+package tap
 
 import (
 	"bytes"
@@ -10,11 +10,9 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-
-	"github.com/penstock-dev/penstock/infra/names"
 )
 
-// identity is who runs a tail.
+// identity is who runs this process.
 type identity struct {
 	owner   string // user@host, in the characters that a tag takes
 	process string // as processID gives it
@@ -87,17 +85,17 @@ const maxName = 64
 
 var notInNames = regexp.MustCompile(`[^a-z0-9]+`)
 
-// newName is the name of a rule and its queue: `<app>-<env>-tail-<owner>-<random>`,
+// NewName is a name for a tap, and a new one each time: `<prefix><owner>-<random>`,
 // of which the owner is for people and cut to fit.
-func newName(n names.Names, owner string) string {
+func NewName(prefix, owner string) string {
 	random := strings.ToLower(rand.Text()[:10])
 	readable := notInNames.ReplaceAllString(strings.ToLower(owner), "-")
-	room := max(0, maxName-len(n.TailPrefix())-len(random)-1)
+	room := max(0, maxName-len(prefix)-len(random)-1)
 	readable = strings.Trim(readable[:min(len(readable), room)], "-")
 	if readable != "" {
 		readable += "-"
 	}
-	return n.TailPrefix() + readable + random
+	return prefix + readable + random
 }
 
 // nothing is the signal that reaches nobody and asks whether it could.

@@ -1,4 +1,4 @@
-package tail
+package tap
 
 import (
 	"fmt"
@@ -12,23 +12,23 @@ import (
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
-func TestWhatATailLeftIsRemovedOnceNobodyCanWantIt(t *testing.T) {
+func TestWhatIsLeftIsRemovedOnceNobodyCanWantIt(t *testing.T) {
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	me := identity{owner: "ann@laptop", process: "10.1"}
 	running := func(process string) bool { return process == "10.1" || process == "20.1" }
 	for _, c := range []struct {
 		what   string
-		label  label
+		label  Label
 		due    bool
 		reason string
 	}{
-		{"mine, of a process that is gone", label{owner: "ann@laptop", process: "30.1", expires: now.Add(time.Hour)}, true, "its process is gone"},
-		{"mine, of another tail that runs", label{owner: "ann@laptop", process: "20.1", expires: now.Add(time.Hour)}, false, ""},
-		{"another's on another machine, where I cannot see its process", label{owner: "bob@desk", process: "30.1", expires: now.Add(time.Hour)}, false, ""},
-		{"mine on another machine", label{owner: "ann@desk", process: "30.1", expires: now.Add(time.Second)}, false, ""},
-		{"another's, expired", label{owner: "bob@desk", process: "30.1", expires: now.Add(-time.Second)}, true, "expired"},
-		{"mine, expired, though a process with its id runs", label{owner: "ann@laptop", process: "20.1", expires: now.Add(-time.Second)}, true, "expired"},
-		{"at the very moment of its expiry", label{owner: "bob@desk", process: "30.1", expires: now}, false, ""},
+		{"mine, of a process that is gone", Label{Owner: "ann@laptop", Process: "30.1", Expires: now.Add(time.Hour)}, true, "its process is gone"},
+		{"mine, of another program that runs", Label{Owner: "ann@laptop", Process: "20.1", Expires: now.Add(time.Hour)}, false, ""},
+		{"another's on another machine, where I cannot see its process", Label{Owner: "bob@desk", Process: "30.1", Expires: now.Add(time.Hour)}, false, ""},
+		{"mine on another machine", Label{Owner: "ann@desk", Process: "30.1", Expires: now.Add(time.Second)}, false, ""},
+		{"another's, expired", Label{Owner: "bob@desk", Process: "30.1", Expires: now.Add(-time.Second)}, true, "expired"},
+		{"mine, expired, though a process with its id runs", Label{Owner: "ann@laptop", Process: "20.1", Expires: now.Add(-time.Second)}, true, "expired"},
+		{"at the very moment of its expiry", Label{Owner: "bob@desk", Process: "30.1", Expires: now}, false, ""},
 	} {
 		reason, due := c.label.due(me, now, running)
 		if due != c.due || reason != c.reason {
@@ -38,7 +38,7 @@ func TestWhatATailLeftIsRemovedOnceNobodyCanWantIt(t *testing.T) {
 }
 
 func TestALabelIsReadBackFromTagsAndFromADescription(t *testing.T) {
-	l := newLabel(self(), "penstock-local", time.Now())
+	l := NewLabel("penstock-local", time.Hour)
 	if got, ok := readTags(l.tags()); !ok || got != l {
 		t.Errorf("tags: %+v, want %+v", got, l)
 	}
@@ -51,7 +51,7 @@ func TestALabelIsReadBackFromTagsAndFromADescription(t *testing.T) {
 }
 
 // A function may be called "tail", and its rules look like a tail's.
-func TestWhatIsNotLabelledIsNotATails(t *testing.T) {
+func TestWhatIsNotLabelledIsNotATap(t *testing.T) {
 	for _, text := range []string{"", "savings/SAVINGS_WITHDRAWAL to penstock-local-tail", descriptionPrefix, descriptionPrefix + "{}", descriptionPrefix + `{"penstock:owner":"a@b"}`} {
 		if l, ok := readDescription(text); ok {
 			t.Errorf("%q was read as %+v", text, l)
@@ -73,11 +73,11 @@ func TestNamesFitAndTellTheOwner(t *testing.T) {
 		{"penstock", "local", "@", "penstock-local-tail-"},
 		{strings.Repeat("a", 40), "production", "ann@laptop", strings.Repeat("a", 40) + "-production-tail-"},
 	} {
-		name := newName(names.New(c.app, c.env), c.owner)
+		name := NewName(names.New(c.app, c.env).TailPrefix(), c.owner)
 		if c.app == "penstock" && !valid.MatchString(name) || !strings.HasPrefix(name, c.want) {
 			t.Errorf("%+v: %s", c, name)
 		}
-		if again := newName(names.New(c.app, c.env), c.owner); again == name {
+		if again := NewName(names.New(c.app, c.env).TailPrefix(), c.owner); again == name {
 			t.Errorf("twice the same: %s", name)
 		}
 	}
@@ -107,37 +107,5 @@ func TestAProcessIsAliveUntilItHasEnded(t *testing.T) {
 	}
 	if !alive("not a pid") {
 		t.Error("what cannot be told must be left alone")
-	}
-}
-
-func TestAnEventIsRememberedLongEnoughAndNotForEver(t *testing.T) {
-	var s seen
-	if s.before("a") || !s.before("a") {
-		t.Fatal("not remembered")
-	}
-	for i := range maxSeen - 1 {
-		s.before(fmt.Sprint(i))
-	}
-	if !s.before("a") {
-		t.Fatal("forgotten too soon")
-	}
-	for i := range 5 * maxSeen {
-		s.before(fmt.Sprint("x", i))
-	}
-	if n := len(s.recent) + len(s.older); n > 2*maxSeen {
-		t.Fatalf("it remembers %d", n)
-	}
-}
-
-func TestAReplayIsShownAgainAndARedeliveryIsNot(t *testing.T) {
-	var shownIDs []string
-	s := shown{tail: &Tail{Show: func(e Event) error { shownIDs = append(shownIDs, e.ID+e.Replay); return nil }}}
-	for _, e := range []Event{{ID: "1"}, {ID: "1"}, {ID: "2"}, {ID: "1", Replay: "r"}, {ID: "1", Replay: "r"}} {
-		if err := s.show(e); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if got := strings.Join(shownIDs, " "); got != "1 2 1r" || s.count != 3 {
-		t.Fatal(got, s.count)
 	}
 }
