@@ -30,13 +30,13 @@ import (
 // Dir is the folder of all schemas in a project.
 const Dir = "schemas"
 
-const (
-	schemaSuffix = ".schema.json"
-	sampleSuffix = ".sample.json"
-)
+// Suffix is what the name of a type's schema has behind the type's own.
+const Suffix = ".schema.json"
+
+const sampleSuffix = ".sample.json"
 
 // File is the path, within [Dir], of a type's JSON Schema.
-func File(t events.Type) string { return path.Join(t.Source, t.Name+schemaSuffix) }
+func File(t events.Type) string { return path.Join(t.Source, t.Name+Suffix) }
 
 // SampleFile is the path, within [Dir], of a type's sample.
 func SampleFile(t events.Type) string { return path.Join(t.Source, t.Name+sampleSuffix) }
@@ -62,13 +62,13 @@ type compilation struct {
 // folder: os.DirFS("schemas"), or the FS that is generated into it. There may
 // be none.
 func Load(files fs.FS) (*Set, error) {
-	found, err := fs.Glob(files, "*/*"+schemaSuffix)
+	found, err := fs.Glob(files, "*/*"+Suffix)
 	if err != nil {
 		return nil, err
 	}
 	set := &Set{files: files, known: map[events.Type]bool{}, compiled: map[compilation]*jsonschema.Schema{}}
 	for _, file := range found {
-		t := events.Type{Source: path.Dir(file), Name: strings.TrimSuffix(path.Base(file), schemaSuffix)}
+		t := events.Type{Source: path.Dir(file), Name: strings.TrimSuffix(path.Base(file), Suffix)}
 		if err := t.Validate(); err != nil {
 			return nil, fmt.Errorf("%s: %w", path.Join(Dir, file), err)
 		}
@@ -115,12 +115,12 @@ type UnknownError struct {
 
 func (e *UnknownError) Error() string {
 	if e.None {
-		return fmt.Sprintf("no event type %q: there is no file %s: `go generate ./...` makes them", e.Name, path.Join(Dir, "<source>", "<NAME>"+schemaSuffix))
+		return fmt.Sprintf("no event type %q: there is no file %s: `go generate ./...` makes them", e.Name, path.Join(Dir, "<source>", "<NAME>"+Suffix))
 	}
 	if len(e.Near) > 0 {
 		return fmt.Sprintf("no event type %q: did you mean %s?", e.Name, strings.Join(e.Near, " or "))
 	}
-	return fmt.Sprintf("no event type %q: there is no file %s", e.Name, path.Join(Dir, e.Name+schemaSuffix))
+	return fmt.Sprintf("no event type %q: there is no file %s", e.Name, path.Join(Dir, e.Name+Suffix))
 }
 
 // Schema returns the JSON Schema of a type's data, as it stands in its file.

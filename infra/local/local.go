@@ -23,7 +23,6 @@ package local
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -31,7 +30,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -102,10 +100,10 @@ type Environment struct {
 	server     *http.Server
 	served     chan error
 
-	updating sync.Mutex        // one change of what is deployed at a time
-	programs map[string]string // by package; guarded by updating, as is
-	created  uint64            // how many resources were created
-	remade   map[string]bool   // queues, by URL, that a person has deleted and the start has made again
+	updating sync.Mutex      // one change of what is deployed at a time
+	code     code            // guarded by updating, as is
+	created  uint64          // how many resources were created
+	remade   map[string]bool // queues, by URL, that a person has deleted and the start has made again
 	started  Changes
 	mu       sync.Mutex
 	stacks   []cloudformation.Stack // guarded by mu; see deployed
@@ -142,7 +140,7 @@ func Start(ctx context.Context, config Config) (_ *Environment, err error) {
 		}
 		config.Building(packages)
 	}
-	if e.programs, err = e.build(ctx, config.Snapshot); err != nil {
+	if e.code, err = e.build(ctx, config.Snapshot); err != nil {
 		return nil, err
 	}
 	if err := e.open(); err != nil {
@@ -166,7 +164,7 @@ func Start(ctx context.Context, config Config) (_ *Environment, err error) {
 		return nil, err
 	}
 	// The store is ours alone, and so is the data directory.
-	if err := programs.Prune(e.programsDir(), e.programs); err != nil {
+	if err := programs.Prune(e.programsDir(), e.code.used()); err != nil {
 		return nil, err
 	}
 	e.cloudwatch.Start()
@@ -198,38 +196,6 @@ func (e *Environment) parse(snapshot *snapshots.Snapshot) ([]*cloudformation.Tem
 		return nil, fmt.Errorf("the templates of environment %q cannot run here:\n%w", snapshot.Env, err)
 	}
 	return templates, nil
-}
-
-// build builds the programs of every function, in one go.
-func (e *Environment) build(ctx context.Context, snapshot *snapshots.Snapshot) (map[string]string, error) {
-	packages, err := packagesOf(snapshot)
-	if err != nil {
-		return nil, err
-	}
-	return programs.Build(ctx, e.config.Root, e.programsDir(), packages)
-}
-
-func (e *Environment) programsDir() string { return filepath.Join(e.config.DataDir, "programs") }
-
-// packagesOf returns the packages of a snapshot's functions, sorted, as the go
-// command takes them in the project's root.
-func packagesOf(snapshot *snapshots.Snapshot) ([]string, error) {
-	var packages []string
-	for _, stack := range snapshot.Stacks {
-		var template struct {
-			Resources map[string]struct{ Metadata map[string]any }
-		}
-		if err := json.Unmarshal(snapshot.Templates[stack], &template); err != nil {
-			return nil, err
-		}
-		for _, r := range template.Resources {
-			if code, ok := r.Metadata[names.CodeMetadata].(string); ok {
-				packages = append(packages, names.Package(code))
-			}
-		}
-	}
-	slices.Sort(packages)
-	return slices.Compact(packages), nil
 }
 
 // open opens the store and the services on it.

@@ -302,16 +302,16 @@ func (p *functionProperties) Validate() error {
 }
 
 func (e *Environment) function(ctx context.Context, r cloudformation.Resource, p functionProperties) (cloudformation.Attributes, error) {
-	code, ok := r.Metadata[names.CodeMetadata].(string)
-	if !ok {
+	if str(r.Metadata[names.CodeMetadata]) == "" {
 		return cloudformation.Attributes{}, fmt.Errorf("its Metadata does not say under %s where its code is", names.CodeMetadata)
 	}
+	program, folder := e.code.of(r.Metadata)
 	credentials, err := e.iam.ForFunction(p.Role, p.FunctionName)
 	if err != nil {
 		return cloudformation.Attributes{}, err
 	}
 	err = e.lambda.EnsureFunction(ctx, lambda.Function{
-		Name: p.FunctionName, Description: p.Description, Program: e.programs[names.Package(code)], Handler: p.Handler,
+		Name: p.FunctionName, Description: p.Description, Program: program, TaskRoot: folder, Handler: p.Handler,
 		Environment: p.Environment.Variables, Timeout: seconds(p.Timeout), MemoryMB: p.MemorySize,
 		ReservedConcurrency: p.ReservedConcurrentExecutions, LogGroup: p.LoggingConfig.LogGroup,
 		RoleARN: p.Role, Credentials: lambda.Credentials(credentials), Tags: p.Tags.values(),

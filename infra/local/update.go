@@ -21,7 +21,8 @@ type Changes struct {
 	// because of their DeletionPolicy or UpdateReplacePolicy. Nothing refers to
 	// them any more; a template that names one again takes it over.
 	Retained []Change
-	// Swapped are the short names of functions that have another program.
+	// Swapped are the short names of functions that have another program, or
+	// other files beside it.
 	Swapped []string
 }
 
@@ -46,7 +47,7 @@ const BuildTags = programs.Tags
 func (e *Environment) Packages() []string {
 	e.updating.Lock()
 	defer e.updating.Unlock()
-	return slices.Sorted(maps.Keys(e.programs))
+	return slices.Sorted(maps.Keys(e.code.programs))
 }
 
 // Rebuild compiles packages that Packages has named, and gives their functions
@@ -58,24 +59,25 @@ func (e *Environment) Rebuild(ctx context.Context, packages ...string) ([]string
 	e.updating.Lock()
 	defer e.updating.Unlock()
 	for _, p := range packages {
-		if e.programs[p] == "" {
-			return nil, fmt.Errorf("package %s is not that of a function (there are %q)", p, slices.Sorted(maps.Keys(e.programs)))
+		if e.code.programs[p] == "" {
+			return nil, fmt.Errorf("package %s is not that of a function (there are %q)", p, slices.Sorted(maps.Keys(e.code.programs)))
 		}
 	}
 	built, err := programs.Build(ctx, e.config.Root, e.programsDir(), packages)
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(e.programs, built)
+	maps.Copy(e.code.programs, built)
 	return e.swap()
 }
 
-// swap gives every deployed function its program of e.programs, and returns the
-// short names of those that had another.
+// swap gives every deployed function its program of e.code, and returns the short
+// names of those that had another, or other files.
 func (e *Environment) swap() ([]string, error) {
 	var swapped []string
 	for r := range e.resources("AWS::Lambda::Function") {
-		changed, err := e.lambda.UpdateCode(r.Ref, e.programs[names.Package(str(r.Metadata[names.CodeMetadata]))])
+		program, folder := e.code.of(r.Metadata)
+		changed, err := e.lambda.UpdateCode(r.Ref, program, folder)
 		if err != nil {
 			return swapped, err
 		}
@@ -118,13 +120,13 @@ func (e *Environment) Update(ctx context.Context, snapshot *snapshots.Snapshot) 
 	if err != nil {
 		return Changes{}, err
 	}
-	before, programsBefore := e.deployed(), e.programs
-	e.programs = built
+	before, codeBefore := e.deployed(), e.code
+	e.code = built
 	after, err := cloudformation.Update(ctx, e.target(), e.types(), before, templates...)
 	e.setDeployed(after)
 	was := earlier{deployed: cloudformation.Resources(before)}
 	if err != nil {
-		e.programs = programsBefore
+		e.code = codeBefore
 		_, _, settled := e.settle(context.WithoutCancel(ctx), was, after)
 		return Changes{}, errors.Join(err, settled)
 	}

@@ -94,6 +94,9 @@ func (f *Function) Environment(n names.Names) map[string]string {
 	if len(f.Subscriptions) > 0 {
 		env[names.VarRetries] = f.retries()
 	}
+	if f.Kind() == KindPipeline && len(f.Publishes) > 0 {
+		env[names.VarBus] = n.Bus()
+	}
 	if f.UsesSessions() {
 		env[names.VarOutboxTable] = n.Table(names.OutboxTable)
 	}

@@ -36,7 +36,7 @@ func Load(root fs.FS) ([]Function, error) {
 		}
 		f, err := Parse(file, data)
 		if err == nil {
-			err = inFile(file, f.Validate(tables))
+			err = inFile(file, errors.Join(append(split(f.Validate(tables)), f.checkFolder(root))...))
 		}
 		if err == nil {
 			err = f.loadNotifications(root)

@@ -39,6 +39,11 @@ type Function struct {
 	// Description says what the function does, in up to 256 characters.
 	Description string `json:"description,omitempty"`
 
+	// Pipeline are the stages that every event goes through, as package
+	// functions/pipeline knows them. A function that has any is a pipeline and
+	// has no code, see Kind.
+	Pipeline json.RawMessage `json:"pipeline,omitempty"`
+
 	// MemoryMB is 128 to 10240; default 256. CPU grows with it.
 	MemoryMB int `json:"memoryMB"`
 
@@ -289,7 +294,9 @@ func (f *Function) AsyncSettings() Async {
 
 // UsesSessions reports whether the function writes in transactions that may
 // carry events, and so is given the outbox and the deduplication marks.
-func (f *Function) UsesSessions() bool { return len(f.Publishes) > 0 || len(f.Tables) > 0 }
+func (f *Function) UsesSessions() bool {
+	return f.Kind() == KindCode && (len(f.Publishes) > 0 || len(f.Tables) > 0)
+}
 
 // UsesMarks reports whether the function keeps marks of the events that it has
 // handled: in its sessions, or besides.

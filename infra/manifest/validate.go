@@ -71,6 +71,7 @@ func (f *Function) Validate(tables Tables) error {
 	v.tables(f.Tables, tables)
 	v.variables(f.Variables)
 	v.topics(f)
+	v.kind(f)
 
 	var seen []string
 	for i := range f.Subscriptions {

@@ -10,6 +10,12 @@ const (
 	// adopter has it in the module cache; Package tells the two apart.
 	CodeMetadata = "penstock:code"
 
+	// FilesMetadata is the key of a list of files of the project, such as
+	// "functions/trade-enrichment/function.json", that the function's program
+	// finds below its LAMBDA_TASK_ROOT, at the same paths. A function without
+	// any has no such key.
+	FilesMetadata = "penstock:files"
+
 	// FunctionMetadata is the key of the function's short name.
 	FunctionMetadata = "penstock:function"
 )

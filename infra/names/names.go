@@ -37,6 +37,13 @@ const Breaker = "breaker"
 // Programs are Penstock's own, by their short names, sorted.
 var Programs = []string{Breaker, OutboxRelay}
 
+// PipelineRunner is the program that runs the functions that are pipelines.
+const PipelineRunner = "pipeline"
+
+// Runners are the programs of Penstock's own that run functions without code,
+// each under its own short name, sorted.
+var Runners = []string{PipelineRunner}
+
 // The tables that Penstock itself keeps, as Names.Table takes them. No table
 // of tables.json may bear their names.
 const (
@@ -160,7 +167,7 @@ func Reserved(fn string) bool {
 	case BusStack, DataStack, OperationsStack, SchemasStack, AccessStack:
 		return true
 	}
-	return slices.Contains(Programs, fn)
+	return slices.Contains(Programs, fn) || slices.Contains(Runners, fn)
 }
 
 // Both become parts of names that must be lower case, and of each other's.

@@ -106,7 +106,7 @@ func TestApplicationAndEnvironmentTogetherFitAnArchivesName(t *testing.T) {
 }
 
 func TestNamesOfPenstocksOwnAreReserved(t *testing.T) {
-	for _, name := range []string{"bus", "data", "operations", "schemas", "access", "breaker", "outbox-relay"} {
+	for _, name := range []string{"bus", "data", "operations", "schemas", "access", "breaker", "outbox-relay", "pipeline"} {
 		if !names.Reserved(name) {
 			t.Errorf("%q is free for a function, but names a stack or a program of Penstock's", name)
 		}

@@ -25,7 +25,8 @@ const (
 	VarRetries = "PENSTOCK_RETRIES"
 
 	// VarBus is the event bus's name. Only the programs that put events on the
-	// bus have it: a function publishes by way of the outbox.
+	// bus have it, as a pipeline that publishes: a function of Go code publishes by
+	// way of the outbox.
 	VarBus = "PENSTOCK_BUS"
 
 	// VarOutboxTable is the outbox table's name. The relay has it, and each

@@ -56,13 +56,23 @@ type source struct {
 
 // sourcesOf returns the sources of all event types, sorted.
 func sourcesOf(types *schema.Set) []source {
+	var all []string
+	for _, t := range types.Types() {
+		all = append(all, t.String())
+	}
+	return bySource(all)
+}
+
+// bySource returns the sources of event types, "source/NAME", sorted.
+func bySource(types []string) []source {
 	var sources []source
-	for _, t := range types.Types() { // sorted
-		if n := len(sources); n == 0 || sources[n-1].name != t.Source {
-			sources = append(sources, source{name: t.Source})
+	for _, t := range slices.Sorted(slices.Values(types)) {
+		name, _, _ := strings.Cut(t, "/")
+		if n := len(sources); n == 0 || sources[n-1].name != name {
+			sources = append(sources, source{name: name})
 		}
 		s := &sources[len(sources)-1]
-		s.types = append(s.types, t.String())
+		s.types = append(s.types, t)
 	}
 	return sources
 }

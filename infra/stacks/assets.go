@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"golang.org/x/mod/modfile"
@@ -86,13 +88,41 @@ func noBuild(dir string) func(code string) (string, error) {
 	}
 }
 
+// onceEach returns the Build that builds each program once: functions without
+// code share the one that runs them.
+func onceEach(build func(code string) (string, error)) func(code string) (string, error) {
+	built := map[string]string{}
+	return func(code string) (string, error) {
+		if dir, ok := built[code]; ok {
+			return dir, nil
+		}
+		dir, err := build(code)
+		if err == nil {
+			built[code] = dir
+		}
+		return dir, err
+	}
+}
+
 // packed is the time of every file in a zip: the first that a zip can tell.
 var packed = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// pack writes the files of a folder to a zip for Lambda. The same files make the
-// same bytes: they are in the order of their names, of one time, and executable
-// for all.
-func pack(dir, file string) (err error) {
+// pack writes to a zip for Lambda the files of a folder, and with them files of
+// the project, which keep their paths. The same files make the same bytes: they
+// are in the order of their names, of one time, and executable for all.
+func pack(file string, program, project fs.FS, files []string) (err error) {
+	from := map[string]fs.FS{}
+	for _, name := range files {
+		from[name] = project
+	}
+	if err := fs.WalkDir(program, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			from[name] = program
+		}
+		return err
+	}); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
@@ -102,26 +132,21 @@ func pack(dir, file string) (err error) {
 	}
 	defer func() { err = cmp.Or(err, out.Close()) }()
 	archive := zip.NewWriter(out)
-	root := os.DirFS(dir)
-	if err := fs.WalkDir(root, ".", func(name string, entry fs.DirEntry, err error) error { // in lexical order
-		if err != nil || entry.IsDir() {
-			return err
-		}
+	for _, name := range slices.Sorted(maps.Keys(from)) {
 		header := &zip.FileHeader{Name: name, Method: zip.Deflate, Modified: packed}
 		header.SetMode(0o755)
 		to, err := archive.CreateHeader(header)
 		if err != nil {
 			return err
 		}
-		from, err := root.Open(name)
+		in, err := from[name].Open(name)
 		if err != nil {
 			return err
 		}
-		defer from.Close()
-		_, err = io.Copy(to, from)
-		return err
-	}); err != nil {
-		return err
+		_, err = io.Copy(to, in)
+		if err := cmp.Or(err, in.Close()); err != nil {
+			return err
+		}
 	}
 	return archive.Close()
 }

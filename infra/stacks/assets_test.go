@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 	"time"
 )
 
@@ -64,7 +65,7 @@ func TestAProgramIsBuiltForLambdaAndTheSameEverywhere(t *testing.T) {
 			t.Errorf("built into %s", dir)
 		}
 		file := filepath.Join(t.TempDir(), "hello.zip")
-		if err := pack(dir, file); err != nil {
+		if err := pack(file, os.DirFS(dir), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		return read(t, filepath.Join(dir, "bootstrap")), read(t, file)
@@ -93,9 +94,10 @@ func read(t *testing.T, file string) []byte {
 
 func TestAZipDependsOnNamesAndContentsAlone(t *testing.T) {
 	zips := [2][]byte{}
+	const manifest = "functions/hello/function.json"
 	for i := range zips {
-		dir := t.TempDir()
-		names := []string{"bootstrap", "function.json", "a/b"}
+		dir, project := t.TempDir(), fstest.MapFS{manifest: {Data: []byte("of the project")}, "go.mod": {Data: []byte("stays out")}}
+		names := []string{"bootstrap", "notes", "a/b"}
 		if i == 1 {
 			slices.Reverse(names)
 		}
@@ -112,7 +114,7 @@ func TestAZipDependsOnNamesAndContentsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		file := filepath.Join(t.TempDir(), "of", "this.zip")
-		if err := pack(dir, file); err != nil {
+		if err := pack(file, os.DirFS(dir), project, []string{manifest}); err != nil {
 			t.Fatal(err)
 		}
 		zips[i] = read(t, file)
@@ -131,7 +133,7 @@ func TestAZipDependsOnNamesAndContentsAlone(t *testing.T) {
 			t.Errorf("%s has mode %v, and Lambda runs what is executable", f.Name, f.Mode())
 		}
 	}
-	if want := []string{"a/b", "bootstrap", "function.json"}; !slices.Equal(names, want) {
+	if want := []string{"a/b", "bootstrap", manifest, "notes"}; !slices.Equal(names, want) {
 		t.Errorf("files %q, want %q", names, want)
 	}
 }

@@ -34,7 +34,8 @@ func newFunction(p *project, m *manifest.Function) *Function {
 	f.Program = newProgram(p, f.Stack, "Function", program{
 		name:           m.Name,
 		description:    m.Description,
-		code:           m.Dir,
+		code:           m.Code(),
+		files:          m.Files(),
 		memoryMB:       m.MemoryMB,
 		timeoutSeconds: m.TimeoutSeconds,
 		environment:    m.Environment(p.names),
@@ -81,8 +82,14 @@ func permissions(n names.Names, m *manifest.Function) []statement {
 		// An event that fails permanently is sent to the DLQ by the function.
 		policy = append(policy, statement{actions: []string{"sqs:SendMessage"}, resources: dlqs})
 	}
-	if len(m.Publishes) > 0 {
+	switch {
+	case len(m.Publishes) == 0:
+	case m.UsesSessions():
 		policy = append(policy, enqueueEvents(n, m.Publishes))
+	default:
+		for _, s := range bySource(m.Publishes) {
+			policy = append(policy, putEvents(n, s))
+		}
 	}
 	if m.UsesMarks() {
 		// Marks are event keys, which begin with the function's name: it cannot

@@ -2,6 +2,7 @@ package stacks
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
@@ -25,7 +26,8 @@ type Program struct {
 type program struct {
 	name           string // short
 	description    string
-	code           string // the value of names.CodeMetadata
+	code           string   // the value of names.CodeMetadata
+	files          []string // that of names.FilesMetadata
 	memoryMB       int
 	timeoutSeconds int
 	environment    map[string]string
@@ -71,7 +73,7 @@ func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
 		panic(err)
 	}
 	asset := filepath.Join(*p.app.Outdir(), "programs", f.name+".zip")
-	if err := pack(dir, asset); err != nil {
+	if err := pack(asset, os.DirFS(dir), p.props.Root, f.files); err != nil {
 		panic(fmt.Errorf("packing %s: %w", f.code, err))
 	}
 	environment := map[string]*string{}
@@ -100,6 +102,9 @@ func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
 		})
 	}
 	resource.AddMetadata(jsii.String(names.CodeMetadata), f.code)
+	if len(f.files) > 0 {
+		resource.AddMetadata(jsii.String(names.FilesMetadata), jsii.Strings(f.files...))
+	}
 	resource.AddMetadata(jsii.String(names.FunctionMetadata), f.name)
 	return &Program{Lambda: lambda, Role: role, LogGroup: logs}
 }

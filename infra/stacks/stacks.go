@@ -108,7 +108,7 @@ func New(app awscdk.App, props *Props) *Stacks {
 			p.Build = noBuild(dir)
 		}
 	}
-
+	p.Build = onceEach(p.Build)
 	if p.Now == nil {
 		p.Now = time.Now
 	}

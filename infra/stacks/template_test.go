@@ -27,6 +27,9 @@ var shop = fstest.MapFS{
 			{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT", "batchSize": 10, "batchWindowSeconds": 0, "enabled": true, "breaker": {"off": true}},
 			{"name": "trades", "event": "trading/TRADE_ALLOCATED", "breaker": {"failedPercent": 20, "minimumEvents": 3, "minutes": 2, "ofMinutes": 4, "probeAfterMinutes": 15}}
 		]}`)},
+	"functions/rates/function.json": {Data: []byte(`{"name": "rates", "pipeline": [{"match": {"data.amount": {"$gt": 0}}}],
+		"publishes": ["trading/TRADE_ALLOCATED", "savings/FEE_WAIVED", "savings/FEE_CHARGED"],
+		"subscriptions": [{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT"}]}`)},
 	"functions/plain/function.json": {Data: []byte(`{"name": "plain", "idempotency": true}`)},
 
 	"schemas/savings/FEE_CHARGED.schema.json":        {Data: []byte(`{"type": "object"}`)},

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -65,7 +64,7 @@ func (l *Lambda) launch(f *function, output *output) (*environment, *fault) {
 		return env, &fault{kind: faultSandbox, message: err.Error()}
 	}
 	variables := l.variables(f, listener.Addr().String(), output.stream)
-	if env.process, err = l.spawner.start(l.ctx, f.Program, variables, output.writer); err != nil {
+	if env.process, err = l.spawner.start(l.ctx, f.Program, f.TaskRoot, variables, output.writer); err != nil {
 		_ = listener.Close()
 		return env, &fault{kind: faultEntrypoint, message: err.Error()}
 	}
@@ -98,7 +97,7 @@ func (l *Lambda) variables(f *function, runtimeAPI, stream string) []string {
 		"TMPDIR=" + os.TempDir(),
 		"LANG=en_US.UTF-8",
 		"TZ=:UTC",
-		"LAMBDA_TASK_ROOT=" + filepath.Dir(f.Program),
+		"LAMBDA_TASK_ROOT=" + f.TaskRoot,
 		"AWS_ENDPOINT_URL=" + l.cfg.Endpoint,
 	}
 	for name, value := range f.Environment {

@@ -21,6 +21,7 @@
 package lambda
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -157,7 +158,8 @@ type Credentials struct {
 type Function struct {
 	Name        string // 1 to 64 of the characters a-z A-Z 0-9 - _
 	Description string
-	Program     string            // the path of the executable; it runs in its folder
+	Program     string            // the path of the executable
+	TaskRoot    string            // the folder that it runs in, with its files; empty: its own
 	Handler     string            // empty: "bootstrap"
 	Environment map[string]string // up to 4 KB; what Lambda itself sets is refused
 	Timeout     time.Duration     // whole seconds, 1 to 900; 0: 3 s
@@ -229,6 +231,9 @@ func (f *Function) complete() error {
 		return fmt.Errorf("lambda: function %q: %w", f.Name, err)
 	}
 	f.Program = program
+	if f.TaskRoot, err = filepath.Abs(cmp.Or(f.TaskRoot, filepath.Dir(program))); err != nil {
+		return fmt.Errorf("lambda: function %q: %w", f.Name, err)
+	}
 	f.Environment = maps.Clone(f.Environment)
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"sync"
 	"syscall"
@@ -73,11 +72,11 @@ func newSpawner() *spawner {
 // close ends the thread, and with it what is left of its processes.
 func (s *spawner) close() { s.ended.Do(func() { close(s.calls) }) }
 
-// start starts a program in its folder, with these variables alone. It is
+// start starts a program in a folder, with these variables alone. It is
 // killed when ctx ends.
-func (s *spawner) start(ctx context.Context, program string, variables []string, output *os.File) (*process, error) {
+func (s *spawner) start(ctx context.Context, program, dir string, variables []string, output *os.File) (*process, error) {
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Dir = filepath.Dir(program)
+	cmd.Dir = dir
 	cmd.Env = variables
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.SysProcAttr = processAttributes()

@@ -26,9 +26,10 @@ func (l *Lambda) EnsureFunction(_ context.Context, f Function) error {
 }
 
 // UpdateCode gives a function another program, the path of an executable, and
-// reports whether it is another. The old one must stay where it is as long as
-// the Lambda is open: an invocation that began before may still start it.
-func (l *Lambda) UpdateCode(name, program string) (bool, error) {
+// another folder to run in, its own if empty; it reports whether either is
+// another. The old ones must stay where they are as long as the Lambda is open: an
+// invocation that began before may still start it.
+func (l *Lambda) UpdateCode(name, program, taskRoot string) (bool, error) {
 	l.mu.Lock()
 	old, exists := l.functions[name]
 	l.mu.Unlock()
@@ -36,11 +37,11 @@ func (l *Lambda) UpdateCode(name, program string) (bool, error) {
 		return false, notFound("Function not found: %s", l.functionARN(name))
 	}
 	f := old.Function
-	f.Program = program
+	f.Program, f.TaskRoot = program, taskRoot
 	if err := f.complete(); err != nil {
 		return false, err
 	}
-	if f.Program == old.Program {
+	if f.Program == old.Program && f.TaskRoot == old.TaskRoot {
 		return false, nil
 	}
 	return true, l.put(f, true)

@@ -37,10 +37,16 @@ func TestAnInvocationUnderWayFinishesWithTheOldProgramAndTheNextGetsTheNew(t *te
 	running := connected(t, listener)
 
 	next := copyProgram(t, "next")
-	if changed, err := l.UpdateCode("f", next); err != nil || !changed {
+	if changed, err := l.UpdateCode("f", next, ""); err != nil || !changed {
 		t.Fatalf("changed %v, %v", changed, err)
 	}
-	if changed, err := l.UpdateCode("f", next); err != nil || changed {
+	if changed, err := l.UpdateCode("f", next, t.TempDir()); err != nil || !changed {
+		t.Errorf("another folder: changed %v, %v", changed, err)
+	}
+	if changed, err := l.UpdateCode("f", next, ""); err != nil || !changed {
+		t.Errorf("its own folder again: changed %v, %v", changed, err)
+	}
+	if changed, err := l.UpdateCode("f", next, ""); err != nil || changed {
 		t.Fatalf("the same again: changed %v, %v", changed, err)
 	}
 	if d := describe(t, l); d.PID == old.PID || d.Directory != filepath.Dir(next) {
@@ -130,7 +136,7 @@ func TestNoMessageIsLostOrHandledByAKilledProcessWhileProgramsAreSwapped(t *test
 	})
 	programs := []string{copyProgram(t, "a"), copyProgram(t, "b")}
 	for i := range swaps {
-		if _, err := l.UpdateCode("f", programs[i%2]); err != nil {
+		if _, err := l.UpdateCode("f", programs[i%2], ""); err != nil {
 			t.Fatal(err)
 		}
 		invoke(t, l, request{Do: "echo"}) // by the new one, so that it is at work when the next comes

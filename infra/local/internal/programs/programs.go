@@ -103,6 +103,10 @@ func build(ctx context.Context, folder, compiled string, packages []string) erro
 // Tags are the build tags of programs.
 const Tags = "lambda.norpc"
 
+// unfinishedPrefix begins the names of what is being written, or was when the
+// process died.
+const unfinishedPrefix = "unfinished-"
+
 // place copies a program into dir, under a name that has its hash, unless it is
 // there. It is not linked: the go command may write to what it compiled before.
 func place(program, dir string) (string, error) {
@@ -126,7 +130,7 @@ func place(program, dir string) (string, error) {
 	// moment, in which it could not be run ("text file busy").
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	to, err := os.CreateTemp(dir, "unfinished-")
+	to, err := os.CreateTemp(dir, unfinishedPrefix)
 	if err != nil {
 		return "", err
 	}
@@ -138,8 +142,8 @@ func place(program, dir string) (string, error) {
 	return path, os.Rename(to.Name(), path)
 }
 
-// Prune removes the programs in dir that earlier builds left. Those in use must
-// all be in keep, as Build returned them.
+// Prune removes the programs and the folders of files in dir that earlier calls
+// left. Those in use must all be in keep, as Build and Files returned them.
 func Prune(dir string, keep map[string]string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -153,8 +157,9 @@ func Prune(dir string, keep map[string]string) error {
 		inUse[filepath.Base(program)] = true
 	}
 	for _, e := range entries {
-		if e.Type().IsRegular() && !inUse[e.Name()] {
-			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+		ours := e.Type().IsRegular() || strings.HasPrefix(e.Name(), filesPrefix) || strings.HasPrefix(e.Name(), unfinishedPrefix)
+		if ours && !inUse[e.Name()] {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return err
 			}
 		}
