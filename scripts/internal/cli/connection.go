@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -72,23 +74,77 @@ func isLoopback(endpoint string) bool {
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
+// requests are those of this process that --debug has counted.
+var requests requestCount
+
+// requestCount counts requests by service and operation. The zero value is one
+// that nobody counts with, and tells nothing.
+type requestCount struct {
+	mu sync.Mutex
+	of map[string]int
+}
+
+// count counts an operation's requests from now on; "" counts none, and has tell
+// say so.
+func (c *requestCount) count(operation string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[string]int{}
+	}
+	if operation != "" {
+		c.of[operation]++
+	}
+}
+
+// tell says how many requests there were, and of what, the most first.
+func (c *requestCount) tell(out io.Writer) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		return
+	}
+	total := 0
+	var each []string
+	for _, operation := range slices.SortedFunc(maps.Keys(c.of), func(a, b string) int { return cmp.Or(c.of[b]-c.of[a], cmp.Compare(a, b)) }) {
+		total += c.of[operation]
+		each = append(each, fmt.Sprintf("%d %s", c.of[operation], operation))
+	}
+	line := fmt.Sprintf("debug: %d requests to AWS", total)
+	if total > 0 {
+		line += ": " + strings.Join(each, ", ")
+	}
+	fmt.Fprintln(out, line)
+}
+
 // traceCalls logs each call: service, operation, how long it took and how it
 // ended. Neither what was sent nor what came back is logged, since either may
-// hold a secret.
-func traceCalls(cfg *aws.Config, out io.Writer) {
+// hold a secret. It counts the requests that the calls make, each retry one more.
+func traceCalls(cfg *aws.Config, out io.Writer, requests *requestCount) {
+	requests.count("")
+	operation := func(ctx context.Context) string {
+		return awsmiddleware.GetServiceID(ctx) + " " + awsmiddleware.GetOperationName(ctx)
+	}
+	trace := middleware.InitializeMiddlewareFunc("TraceCalls", func(
+		ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+	) (middleware.InitializeOutput, middleware.Metadata, error) {
+		start := time.Now()
+		result, metadata, err := next.HandleInitialize(ctx, in)
+		ended := "ok"
+		if err != nil {
+			ended = errorCode(err)
+		}
+		fmt.Fprintf(out, "debug: %s %s %s\n", operation(ctx), time.Since(start).Round(time.Millisecond), ended)
+		return result, metadata, err
+	})
+	count := middleware.DeserializeMiddlewareFunc("CountRequests", func(
+		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
+	) (middleware.DeserializeOutput, middleware.Metadata, error) {
+		requests.count(operation(ctx))
+		return next.HandleDeserialize(ctx, in)
+	})
 	cfg.APIOptions = append(cfg.APIOptions, func(stack *middleware.Stack) error {
-		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("TraceCalls", func(
-			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
-		) (middleware.InitializeOutput, middleware.Metadata, error) {
-			start := time.Now()
-			result, metadata, err := next.HandleInitialize(ctx, in)
-			ended := "ok"
-			if err != nil {
-				ended = errorCode(err)
-			}
-			fmt.Fprintf(out, "debug: %s %s %s %s\n", awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), time.Since(start).Round(time.Millisecond), ended)
-			return result, metadata, err
-		}), middleware.After)
+		return errors.Join(stack.Initialize.Add(trace, middleware.After), stack.Deserialize.Add(count, middleware.Before))
 	})
 }
 

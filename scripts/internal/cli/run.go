@@ -25,5 +25,7 @@ func Run(program string, root *cobra.Command) int {
 	go whenOrphaned(ctx, cancel)
 
 	prepare(root)
-	return Exit(os.Stderr, program, root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	requests.tell(os.Stderr)
+	return Exit(os.Stderr, program, err)
 }

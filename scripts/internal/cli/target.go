@@ -37,7 +37,7 @@ func (f *Flags) Add(cmd *cobra.Command) {
 	flags.StringVar(&f.Env, "env", DefaultEnv, "the `environment` of infra/environments.json to work on")
 	flags.StringVarP(&f.Output, "output", "o", "table", "`format` of the output: table for people, json for programs")
 	flags.BoolVar(&f.NoColor, "no-color", os.Getenv("NO_COLOR") != "", "print without colours, as NO_COLOR does")
-	flags.BoolVar(&f.Debug, "debug", false, "log each call to AWS to stderr, never its contents")
+	flags.BoolVar(&f.Debug, "debug", false, "log each call to AWS to stderr, never its contents, and how many requests they made")
 	cmd.PersistentPreRunE = func(*cobra.Command, []string) error { return f.check() }
 	_ = cmd.RegisterFlagCompletionFunc("env", completeEnvironments)
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json"}, cobra.ShellCompDirectiveNoFileComp))
@@ -127,7 +127,7 @@ func (f *Flags) awsConfig(ctx context.Context, env manifest.Environment) (aws.Co
 	// that whoever typed the command can act on.
 	cfg.Logger = logging.Nop{}
 	if f.Debug {
-		traceCalls(&cfg, os.Stderr)
+		traceCalls(&cfg, os.Stderr, &requests)
 	}
 	return cfg, nil
 }

@@ -130,11 +130,30 @@ func TestGuardSeesTheEndpointOfOneServiceAlone(t *testing.T) {
 func TestDebugTellsOfEachCallAndOfNoSecret(t *testing.T) {
 	var out bytes.Buffer
 	cfg := caller("111111111111", "")
-	traceCalls(&cfg, &out)
+	var requests requestCount
+	traceCalls(&cfg, &out, &requests)
 	if _, err := sts.NewFromConfig(cfg).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{}); err != nil {
 		t.Fatal(err)
 	}
 	if got := out.String(); !strings.HasPrefix(got, "debug: STS GetCallerIdentity ") || !strings.HasSuffix(got, " ok\n") || strings.Contains(got, secretKey) {
 		t.Errorf("told %q", got)
+	}
+	for range 2 {
+		if _, err := sts.NewFromConfig(cfg).GetSessionToken(t.Context(), &sts.GetSessionTokenInput{}); err == nil {
+			t.Fatal("an answer that is none of the call's was taken")
+		}
+	}
+	out.Reset()
+	requests.tell(&out)
+	if want := "debug: 3 requests to AWS: 2 STS GetSessionToken, 1 STS GetCallerIdentity\n"; out.String() != want {
+		t.Errorf("told %q, want %q", &out, want)
+	}
+}
+
+func TestWithoutDebugNothingIsTold(t *testing.T) {
+	var out bytes.Buffer
+	new(requestCount).tell(&out)
+	if out.Len() > 0 {
+		t.Errorf("told %q", &out)
 	}
 }

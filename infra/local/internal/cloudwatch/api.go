@@ -129,13 +129,13 @@ func (s *Service) getMetricData(ctx context.Context, in *getMetricDataInput) (*g
 		}
 	}
 	byID := map[string][]metricDataResult{}
-	points := 0
+	points, present := 0, s.data.states()
 	for _, part := range parts {
 		start, slots := grid(in.StartTime.time(), in.EndTime.time(), part.period())
 		if points += slots * len(part); points > maxDatapoints {
 			return nil, invalid("the answer would have more than %d data points: take a longer Period or a shorter time", maxDatapoints)
 		}
-		results, err := part.evaluate(func(q *checkedQuery) ([]*metric.Distribution, error) { return s.data.fetch(q, start, slots) }, slots)
+		results, err := part.evaluate(func(q *checkedQuery) ([]*metric.Distribution, error) { return s.data.fetch(q, start, slots, present) }, slots)
 		if err != nil {
 			return nil, err
 		}
@@ -243,7 +243,7 @@ func (s *Service) getMetricStatistics(ctx context.Context, in *getMetricStatisti
 	if slots > maxStatisticsPoints {
 		return nil, combination("You have requested up to %d datapoints, which exceeds the limit of %d. You may reduce the datapoints requested by increasing Period, or decreasing the time range.", slots, maxStatisticsPoints)
 	}
-	minutes, err := s.data.points(m, start, start.Add(time.Duration(slots)*period))
+	minutes, err := s.data.points(m, start, start.Add(time.Duration(slots)*period), s.data.states())
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func newService(t testing.TB, st *store.Store, config Config) (s *Service, end f
 // sums returns the sum of a metric in each minute from from to now.
 func sums(t *testing.T, s *Service, m metric.Metric, from time.Time) []float64 {
 	t.Helper()
-	points, err := s.data.points(m, from, time.Now().Add(time.Minute))
+	points, err := s.data.points(m, from, time.Now().Add(time.Minute), s.data.states())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func TestAMetricIsForgottenAfterFifteenDays(t *testing.T) {
 		young := of("Young", retention-time.Hour)
 		old := of("Old", retention+48*time.Hour)
 		count := func(m metric.Metric) int {
-			points, err := s.data.points(m, start, time.Now())
+			points, err := s.data.points(m, start, time.Now(), s.data.states())
 			if err != nil {
 				t.Fatal(err)
 			}

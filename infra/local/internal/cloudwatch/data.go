@@ -225,10 +225,27 @@ func (d *data) trim(now time.Time) error {
 	return batch.Commit()
 }
 
+// states are the present states of gauges, by the metric's key.
+type states func() map[string]*timed
+
+// states returns a function that asks the gauges when it is first called, and
+// then has the same answer: to ask them all is much for one metric, and the same
+// for the hundreds of a list.
+func (d *data) states() states {
+	return sync.OnceValue(func() map[string]*timed {
+		sampled := d.sample()
+		byKey := make(map[string]*timed, len(sampled))
+		for i := range sampled {
+			byKey[sampled[i].metric.Key()] = &sampled[i]
+		}
+		return byKey
+	})
+}
+
 // points returns the minutes of a metric from from (included) to to (excluded),
 // in order of time. The minute that has begun has what was recorded in it so far,
 // and of a gauge its present state.
-func (d *data) points(m metric.Metric, from, to time.Time) ([]minute, error) {
+func (d *data) points(m metric.Metric, from, to time.Time, present states) ([]minute, error) {
 	now := time.Now()
 	first, last := minuteOf(from), minuteOf(to.Add(time.Minute-1)) // rounded up
 	first = max(first, minuteOf(now.Add(-retention)))
@@ -236,11 +253,10 @@ func (d *data) points(m metric.Metric, from, to time.Time) ([]minute, error) {
 	unit := metric.None
 	key := m.Key()
 	if minuteOf(now) >= first && minuteOf(now) < last {
-		for _, g := range d.sample() {
-			if g.metric.Key() == key {
-				found[minuteOf(now)] = &g.values
-				unit = g.metric.Unit
-			}
+		if g := present()[key]; g != nil {
+			values := &metric.Distribution{} // its own, since read adds to it
+			values.Merge(&g.values)
+			found[minuteOf(now)], unit = values, g.metric.Unit
 		}
 	}
 	d.mu.Lock()

@@ -34,7 +34,7 @@ func TestLinesInTheEmbeddedFormatBecomeMetrics(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := s.data.points(m, start.Add(-time.Hour), start)
+			got, err := s.data.points(m, start.Add(-time.Hour), start, s.data.states())
 			if err != nil || len(got) != 1 || got[0].values.Sum != c.sum || got[0].values.Max != c.max || !got[0].at.Equal(start.Add(-time.Minute)) {
 				t.Errorf("%s of %v: %+v, %v", c.name, c.dimensions, got, err)
 			}

@@ -31,7 +31,8 @@ func (a *Alarm) samples(d *data, end time.Time) ([]sample, error) {
 	period := a.watch.period()
 	slots := a.EvaluationPeriods + extraPeriods
 	start := end.Add(-time.Duration(slots) * period)
-	results, err := a.watch.evaluate(func(q *checkedQuery) ([]*metric.Distribution, error) { return d.fetch(q, start, slots) }, slots)
+	present := d.states()
+	results, err := a.watch.evaluate(func(q *checkedQuery) ([]*metric.Distribution, error) { return d.fetch(q, start, slots, present) }, slots)
 	if err != nil {
 		return nil, err
 	}

@@ -311,9 +311,9 @@ func (q queries) evaluate(fetch func(*checkedQuery) ([]*metric.Distribution, err
 
 // fetch gives the slots of a metric's query: each is a period long, the first
 // begins at start. One without data is nil.
-func (d *data) fetch(q *checkedQuery, start time.Time, slots int) ([]*metric.Distribution, error) {
+func (d *data) fetch(q *checkedQuery, start time.Time, slots int, present states) ([]*metric.Distribution, error) {
 	period := time.Duration(q.MetricStat.Period) * time.Second
-	minutes, err := d.points(q.metric, start, start.Add(time.Duration(slots)*period))
+	minutes, err := d.points(q.metric, start, start.Add(time.Duration(slots)*period), present)
 	if err != nil {
 		return nil, err
 	}
