@@ -21,7 +21,7 @@ import (
 // Error is data that violates the schema of its type. It tells no more of the
 // data than the values that are at fault, shortened.
 type Error struct {
-	Type       events.Type
+	Type       events.Type // zero for the data of none, see Compile
 	Violations []Violation // at least one and at most 20, sorted by path
 	More       int         // how many violations there are besides
 }
@@ -46,6 +46,9 @@ func (e *Error) Error() string {
 	}
 	if more := e.More + len(e.Violations) - len(text); more > 0 {
 		text = append(text, fmt.Sprintf("and %d more", more))
+	}
+	if e.Type == (events.Type{}) {
+		return strings.Join(text, "; ")
 	}
 	return fmt.Sprintf("event %s: %s", e.Type, strings.Join(text, "; "))
 }

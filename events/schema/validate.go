@@ -32,23 +32,13 @@ func (s *Set) validate(t events.Type, data []byte, closed bool) error {
 	if err != nil {
 		return err
 	}
-	value, err := decode(data)
-	if err != nil {
-		var v Violation
-		if errors.As(err, &v) {
-			return &Error{Type: t, Violations: []Violation{v}}
+	if err := validate(t, compiled, data); err != nil {
+		if _, ok := errors.AsType[*Error](err); ok {
+			return err
 		}
-		return &Error{Type: t, Violations: []Violation{{Reason: "is not JSON: " + err.Error()}}}
-	}
-	err = compiled.Validate(value)
-	if err == nil {
-		return nil
-	}
-	var found *jsonschema.ValidationError
-	if !errors.As(err, &found) {
 		return fmt.Errorf("event %s: %w", t, err)
 	}
-	return newError(t, value, compiled, found)
+	return nil
 }
 
 func (s *Set) compile(t events.Type, closed bool) (*jsonschema.Schema, error) {
