@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/penstock-dev/penstock/infra/local/internal/awswire"
 	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb"
 	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
@@ -38,6 +39,20 @@ type scheduledFunctions struct{ lambda *lambda.Lambda }
 // Invoke implements [eventbridge.Functions].
 func (f scheduledFunctions) Invoke(functionARN, ruleARN string, event []byte) error {
 	return f.lambda.InvokeFromService("events.amazonaws.com", ruleARN, functionARN, event)
+}
+
+// resultBuses are the event buses as the destinations of functions.
+type resultBuses struct{ e *Environment }
+
+// PutEvent implements [lambda.Destinations].
+func (b resultBuses) PutEvent(ctx context.Context, busARN, source, detailType string, resources []string, detail []byte) error {
+	results, err := b.e.events.Put(ctx, []eventbridge.Entry{{
+		EventBusName: busARN, Source: source, DetailType: detailType, Detail: string(detail), Resources: resources,
+	}})
+	if err == nil && results[0].ErrorCode != "" {
+		err = &awswire.Error{Code: results[0].ErrorCode, Message: results[0].ErrorMessage}
+	}
+	return err
 }
 
 // mappedQueues are the queues as Lambda's pollers see them.

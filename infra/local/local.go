@@ -240,7 +240,7 @@ func (e *Environment) open() (err error) {
 	}
 	e.lambda = lambda.New(lambda.Config{
 		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Store: e.store, Logs: e.logs, Roles: e.iam,
-		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Metrics: &e.metrics, Meter: e.meter, Logger: c.Logger,
+		Queues: mappedQueues{e.sqs}, Streams: mappedStreams{e.dynamodb}, Destinations: resultBuses{e}, Metrics: &e.metrics, Meter: e.meter, Logger: c.Logger,
 	})
 	if e.events, err = eventbridge.New(e.store, eventbridge.Config{
 		Account: c.Account, Region: c.Region, Queues: ruleTargets{e.sqs}, Functions: scheduledFunctions{e.lambda}, Metrics: &e.metrics, Meter: e.meter, Logger: c.Logger,

@@ -64,6 +64,11 @@ func (e *Environment) removeMapping(ctx context.Context, _ cloudformation.Resour
 	return "", e.lambda.DeleteMapping(ctx, lambda.MappingID(p.FunctionName, p.EventSourceArn))
 }
 
+func (e *Environment) removeEventInvokeConfig(_ context.Context, _ cloudformation.Resource, p eventInvokeProperties) (string, error) {
+	e.lambda.DeleteEventInvokeConfig(p.FunctionName)
+	return "", nil
+}
+
 func (e *Environment) removePermission(_ context.Context, r cloudformation.Resource, _ permissionProperties) (string, error) {
 	e.lambda.DeletePermission(permissionID(r))
 	return "", nil

@@ -41,6 +41,8 @@ func (e *Environment) types() cloudformation.Types {
 		"AWS::Lambda::Function": cloudformation.Provide(e.function, cloudformation.Named("FunctionName"), cloudformation.RemovedBy(e.removeFunction)),
 		"AWS::Lambda::EventSourceMapping": cloudformation.Provide(e.mapping, cloudformation.IdentifiedBy("FunctionName", "EventSourceArn"),
 			cloudformation.ReplacedBy("StartingPosition"), cloudformation.RemovedBy(e.removeMapping)),
+		"AWS::Lambda::EventInvokeConfig": cloudformation.Provide(e.eventInvokeConfig, cloudformation.IdentifiedBy("FunctionName", "Qualifier"),
+			cloudformation.ReplacedBy("FunctionName", "Qualifier"), cloudformation.RemovedBy(e.removeEventInvokeConfig)),
 		"AWS::SNS::Topic":       cloudformation.Provide(e.topic, cloudformation.Named("TopicName"), cloudformation.RemovedBy(e.removeTopic)),
 		"AWS::SNS::TopicPolicy": cloudformation.Provide(e.topicPolicy, cloudformation.RemovedBy(e.removeTopicPolicy)),
 		"AWS::SNS::Subscription": cloudformation.Provide(e.topicSubscription, cloudformation.IdentifiedBy("TopicArn", "Protocol", "Endpoint"),
@@ -403,6 +405,36 @@ func (e *Environment) mapping(ctx context.Context, _ cloudformation.Resource, p 
 		return cloudformation.Attributes{}, err
 	}
 	return cloudformation.Attributes{Ref: id, Att: map[string]string{"Id": id}}, nil
+}
+
+type eventInvokeProperties struct {
+	FunctionName             string
+	Qualifier                string
+	MaximumRetryAttempts     *int
+	MaximumEventAgeInSeconds int
+	DestinationConfig        struct {
+		OnSuccess struct{ Destination string }
+		OnFailure struct{ Destination string }
+	}
+}
+
+func (p *eventInvokeProperties) config() lambda.EventInvokeConfig {
+	return lambda.EventInvokeConfig{
+		MaximumRetryAttempts: p.MaximumRetryAttempts, MaximumEventAge: seconds(p.MaximumEventAgeInSeconds),
+		OnSuccess: p.DestinationConfig.OnSuccess.Destination, OnFailure: p.DestinationConfig.OnFailure.Destination,
+	}
+}
+
+func (p *eventInvokeProperties) Validate() error {
+	if p.Qualifier != "$LATEST" {
+		return fmt.Errorf("property Qualifier: %q is not supported by the local environment: want $LATEST", p.Qualifier)
+	}
+	return nil
+}
+
+func (e *Environment) eventInvokeConfig(_ context.Context, r cloudformation.Resource, p eventInvokeProperties) (cloudformation.Attributes, error) {
+	id := r.Stack + "-" + r.LogicalID
+	return cloudformation.Attributes{Ref: id}, e.lambda.EnsureEventInvokeConfig(p.FunctionName, p.config())
 }
 
 type permissionProperties struct {

@@ -59,6 +59,13 @@ func Authorize(ctx context.Context, a Access) error {
 	return c.principal.Authorize(a)
 }
 
+// As returns a context in which a principal acts, as in a request of its own:
+// for what one service does at another on behalf of a role. Nil stands for one
+// who may do everything.
+func As(ctx context.Context, principal Principal) context.Context {
+	return context.WithValue(ctx, requestKey{}, &request{principal: principal})
+}
+
 // NeedsNone says that the operation being answered needs no permission.
 func NeedsNone(ctx context.Context) {
 	if c := requestFrom(ctx); c != nil {

@@ -70,7 +70,7 @@ type putEventsOutput struct {
 }
 
 func (s *Service) putEvents(ctx context.Context, in *struct{ Entries []Entry }) (*putEventsOutput, error) {
-	results, err := s.put(ctx, in.Entries)
+	results, err := s.Put(ctx, in.Entries)
 	if err != nil {
 		return nil, err
 	}

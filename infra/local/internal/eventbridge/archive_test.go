@@ -21,7 +21,7 @@ import (
 func at(t *testing.T, s *Service, name string, when time.Time) {
 	t.Helper()
 	seconds := float64(when.Unix())
-	results, err := s.Put([]Entry{{EventBusName: "shop", Source: "savings", DetailType: name, Detail: `{"n":1}`, Time: &seconds}})
+	results, err := s.Put(t.Context(), []Entry{{EventBusName: "shop", Source: "savings", DetailType: name, Detail: `{"n":1}`, Time: &seconds}})
 	if err != nil || results[0].ErrorCode != "" {
 		t.Fatal(err, results)
 	}

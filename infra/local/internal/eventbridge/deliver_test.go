@@ -42,7 +42,7 @@ func (q *queues) names() string {
 // publish puts one event that every rule of these tests matches.
 func publish(t *testing.T, s *Service) {
 	t.Helper()
-	results, err := s.Put([]Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`, TraceHeader: "Root=1-2-3"}})
+	results, err := s.Put(t.Context(), []Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`, TraceHeader: "Root=1-2-3"}})
 	if err != nil || results[0].ErrorCode != "" {
 		t.Fatal(err, results)
 	}

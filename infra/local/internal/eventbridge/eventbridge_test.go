@@ -186,7 +186,7 @@ func TestATemporaryRuleIsMadeUsedAndRemovedThroughTheAPI(t *testing.T) {
 	if _, err := c.PutTargets(ctx, &awseb.PutTargetsInput{EventBusName: bus, Rule: rule, Targets: []types.Target{{Id: aws.String("q"), Arn: aws.String(arn + "q")}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Put([]Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`}}); err != nil || len(q.got) != 1 {
+	if _, err := s.Put(t.Context(), []Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`}}); err != nil || len(q.got) != 1 {
 		t.Fatal(err, q.got)
 	}
 	targets, err := c.ListTargetsByRule(ctx, &awseb.ListTargetsByRuleInput{EventBusName: bus, Rule: rule})
@@ -240,7 +240,7 @@ func TestBusesAndRulesSurviveARestart(t *testing.T) {
 	q := &queues{}
 	s, st = newService(t, dir, q)
 	defer st.Close()
-	if _, err := s.Put([]Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`}}); err != nil || len(q.got) != 1 {
+	if _, err := s.Put(t.Context(), []Entry{{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`}}); err != nil || len(q.got) != 1 {
 		t.Fatal(err, q.got)
 	}
 }

@@ -20,7 +20,7 @@ func TestCloudWatchIsToldWhatBecomesOfEvents(t *testing.T) {
 	mustRule(t, s, Rule{Bus: "shop", Name: "a", Pattern: everything, Targets: []Target{{ID: "1", ARN: arn + "q"}, {ID: "2", ARN: arn + "missing", DeadLetterARN: arn + "dlq"}}})
 	mustRule(t, s, Rule{Bus: "shop", Name: "b", Pattern: everything, Targets: []Target{{ID: "1", ARN: arn + "missing", DeadLetterARN: arn + "denied"}}})
 	mustRule(t, s, Rule{Name: "own", Pattern: json.RawMessage(`{"source":["aws.cloudwatch"]}`), Targets: []Target{{ID: "1", ARN: arn + "q"}}})
-	if _, err := s.Put([]Entry{
+	if _, err := s.Put(t.Context(), []Entry{
 		{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `{}`},
 		{EventBusName: "shop", Source: "nobody", DetailType: "W", Detail: `{}`},
 		{EventBusName: "shop", Source: "savings", DetailType: "W", Detail: `[`},

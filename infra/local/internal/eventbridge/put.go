@@ -70,14 +70,11 @@ type event struct {
 	ReplayName string         `json:"replay-name,omitempty"` // of one that is replayed
 }
 
-// Put publishes entries and returns what became of each. An error means that
-// the call as a whole was refused. When it returns, every accepted event is
-// durable in the queues of the rules that matched it.
-func (s *Service) Put(entries []Entry) ([]Result, error) {
-	return s.put(context.Background(), entries)
-}
-
-func (s *Service) put(ctx context.Context, entries []Entry) ([]Result, error) {
+// Put publishes entries, if whoever ctx acts for may (see [awswire.Authorize]),
+// and returns what became of each. An error means that the call as a whole was
+// refused. When it returns, every accepted event is durable in the queues of the
+// rules that matched it.
+func (s *Service) Put(ctx context.Context, entries []Entry) ([]Result, error) {
 	if len(entries) == 0 || len(entries) > maxEntries {
 		return nil, awswire.Errorf("ValidationException", "1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d (got %d)", maxEntries, len(entries))
 	}

@@ -14,11 +14,6 @@ import (
 // asynchronous invocation"; "Lambda quotas").
 const (
 	maxAsyncPayload = 1 << 20
-	// asyncRetries is how often an event that the function failed is tried
-	// again: after one minute, and then after two more.
-	asyncRetries = 2
-	// maxAsyncAge is when an event is given up that could not be handed over.
-	maxAsyncAge = 6 * time.Hour
 	// An event that is throttled is tried again after a second, and then after
 	// twice as long each time, up to five minutes.
 	firstThrottleWait = time.Second
@@ -32,6 +27,7 @@ type asyncEvent struct {
 	Accepted  time.Time
 	Failures  int // of the function
 	Due       time.Time
+	Error     []byte `json:",omitempty"` // what the function answered when it failed last
 }
 
 func asyncKey(function string) store.Key { return store.NewKey("lambda.async").String(function) }
@@ -39,7 +35,9 @@ func asyncKey(function string) store.Key { return store.NewKey("lambda.async").S
 // InvokeAsync takes an event for a function, which gets it soon, and returns the
 // request id that it will have. Taken means that it is on disk: it is handed over
 // also after a restart. An event that the function fails is tried twice more, and
-// then given up, which the Logger is told. The errors are those of AWS's Invoke.
+// then given up, which the Logger is told, unless its [EventInvokeConfig] says
+// otherwise, which also says who is told of the end. The errors are those of AWS's
+// Invoke.
 func (l *Lambda) InvokeAsync(name string, payload []byte) (requestID string, err error) {
 	if len(payload) > maxAsyncPayload {
 		return "", tooLarge("%d byte payload is too large for the Event invocation type (limit %d bytes)", len(payload), maxAsyncPayload)
@@ -112,8 +110,13 @@ func (l *Lambda) pursue(function string, e *asyncEvent) {
 	}
 	l.running.Go(func() {
 		for wait := firstThrottleWait; pause(l.ctx, time.Until(e.Due)); {
-			if time.Since(e.Accepted) > maxAsyncAge {
-				l.giveUp(function, e, "it is older than 6 hours")
+			config := l.eventInvokeOf(function)
+			if time.Since(e.Accepted) > config.age() {
+				l.giveUp(function, e, eventAgeExceeded, fmt.Sprintf("it is older than %v", config.age()))
+				return
+			}
+			if l.reservesNone(function) {
+				l.giveUp(function, e, zeroReservedConcurrency, "the function's reserved concurrency is 0")
 				return
 			}
 			l.record(function, func(m *functionMetrics) { m.asyncAge.Add(ms(time.Since(e.Accepted))) })
@@ -123,15 +126,16 @@ func (l *Lambda) pursue(function string, e *asyncEvent) {
 			}
 			switch {
 			case err == nil && result.FunctionError == "":
-				if err := l.dropAsync(function, e); err != nil {
-					l.cfg.Logger.Error("forgetting an event that was handled", "function", function, "request", e.RequestID, "error", err)
-				}
+				l.conclude(function, e, success, result.Payload)
 				return
-			case err == nil && e.Failures == asyncRetries:
-				l.giveUp(function, e, "the function failed it three times")
+			case err == nil && e.Failures >= config.retries():
+				e.Failures++
+				e.Error = result.Payload
+				l.giveUp(function, e, retriesExhausted, fmt.Sprintf("the function failed it %d times", e.Failures))
 				return
 			case err == nil:
 				e.Failures++
+				e.Error = result.Payload
 				e.Due = time.Now().Add(time.Duration(e.Failures) * time.Minute)
 				if err := l.saveAsync(function, e); err != nil {
 					l.cfg.Logger.Error("remembering an attempt at an event", "function", function, "request", e.RequestID, "error", err)
@@ -139,18 +143,37 @@ func (l *Lambda) pursue(function string, e *asyncEvent) {
 			case isThrottle(err):
 				e.Due = time.Now().Add(wait)
 				wait = min(2*wait, maxThrottleWait)
-			default:
-				l.giveUp(function, e, err.Error())
+			default: // the function is gone
+				l.giveUp(function, e, "", err.Error())
 				return
 			}
 		}
 	})
 }
 
-func (l *Lambda) giveUp(function string, e *asyncEvent, reason string) {
+// reservesNone reports whether a function may not run at all: then events are
+// given up at once ("Configuring reserved concurrency for a function").
+func (l *Lambda) reservesNone(function string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.functions[function]
+	return f != nil && f.ReservedConcurrency != nil && *f.ReservedConcurrency == 0
+}
+
+// giveUp ends an event that was not handled. The condition is empty if nobody is
+// to be told.
+func (l *Lambda) giveUp(function string, e *asyncEvent, condition condition, reason string) {
 	l.record(function, func(m *functionMetrics) { m.asyncDropped.Add(1) })
 	l.cfg.Logger.Warn("an event that a function was invoked with asynchronously is given up", "function", function, "request", e.RequestID, "reason", reason)
+	l.conclude(function, e, condition, e.Error)
+}
+
+// conclude tells the function's destination of an event's end, and forgets it. One that
+// is told, and not forgotten since the environment was killed in between, is
+// handed over and told again, as it may happen on AWS, too.
+func (l *Lambda) conclude(function string, e *asyncEvent, condition condition, response []byte) {
+	l.tell(function, e, condition, response)
 	if err := l.dropAsync(function, e); err != nil {
-		l.cfg.Logger.Error("giving up an event", "function", function, "request", e.RequestID, "error", err)
+		l.cfg.Logger.Error("forgetting an event that has ended", "function", function, "request", e.RequestID, "error", err)
 	}
 }

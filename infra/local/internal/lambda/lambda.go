@@ -60,10 +60,13 @@ type Config struct {
 	Streams  Streams
 	// Roles knows what the roles of functions may do, by the access keys of
 	// their Credentials; nil: everything.
-	Roles   awswire.Guard
-	Metrics *metric.Registry // where AWS/Lambda is recorded; nil: nowhere
-	Meter   *meter.Meter     // where what is billed is counted; nil: nowhere
-	Logger  *slog.Logger
+	Roles awswire.Guard
+	// Destinations take the records of asynchronous invocations; nil: there are
+	// none, and no function may name one.
+	Destinations Destinations
+	Metrics      *metric.Registry // where AWS/Lambda is recorded; nil: nowhere
+	Meter        *meter.Meter     // where what is billed is counted; nil: nowhere
+	Logger       *slog.Logger
 }
 
 // Lambda holds the functions and event source mappings of an environment. Its
@@ -87,7 +90,8 @@ type Lambda struct {
 	mappings  map[string]*mapping // by UUID
 	// permissions are the functions' resource policies, by the statement's id.
 	permissions map[string]*policy.Policy
-	metrics     map[string]*functionMetrics // of functions
+	eventInvoke map[string]EventInvokeConfig // by function
+	metrics     map[string]*functionMetrics  // of functions
 	allMetrics  *functionMetrics
 	reserved    int   // the sum of reserved concurrencies
 	busy        int   // running invocations
@@ -106,6 +110,7 @@ func New(cfg Config) *Lambda {
 		functions:   map[string]*function{},
 		mappings:    map[string]*mapping{},
 		permissions: map[string]*policy.Policy{},
+		eventInvoke: map[string]EventInvokeConfig{},
 		metrics:     map[string]*functionMetrics{},
 		allMetrics:  newFunctionMetrics(cfg.Metrics),
 	}

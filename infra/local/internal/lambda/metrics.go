@@ -17,6 +17,7 @@ const namespace = "AWS/Lambda"
 type functionMetrics struct {
 	invocations, errors, throttles, duration, concurrent *metric.Series
 	asyncReceived, asyncDropped, asyncAge, iteratorAge   *metric.Series
+	destinationFailures                                  *metric.Series
 }
 
 func newFunctionMetrics(r *metric.Registry, dimensions ...metric.Dimension) *functionMetrics {
@@ -28,7 +29,8 @@ func newFunctionMetrics(r *metric.Registry, dimensions ...metric.Dimension) *fun
 		throttles: series("Throttles", metric.Count), duration: series("Duration", metric.Milliseconds),
 		concurrent:    series("ConcurrentExecutions", metric.Count),
 		asyncReceived: series("AsyncEventsReceived", metric.Count), asyncDropped: series("AsyncEventsDropped", metric.Count),
-		asyncAge: series("AsyncEventAge", metric.Milliseconds), iteratorAge: series("IteratorAge", metric.Milliseconds),
+		destinationFailures: series("DestinationDeliveryFailures", metric.Count),
+		asyncAge:            series("AsyncEventAge", metric.Milliseconds), iteratorAge: series("IteratorAge", metric.Milliseconds),
 	}
 }
 

@@ -54,6 +54,7 @@ func (l *Lambda) DeleteFunction(name string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.forgetAsync(name)
+	l.forgetEventInvokeConfig(name)
 	if f := l.functions[name]; f != nil {
 		delete(l.functions, name)
 		l.reserved -= f.reserves()
@@ -91,6 +92,10 @@ func (l *Lambda) put(f Function, replace bool) error {
 	l.reserved = reserved + version.reserves()
 	l.functions[f.Name] = version
 	if old == nil {
+		// An event that waits may end before the deployment says this again.
+		if err := l.recallEventInvokeConfig(f.Name); err != nil {
+			return err
+		}
 		return l.resumeAsync(f.Name)
 	}
 	return nil
