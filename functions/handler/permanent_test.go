@@ -2,13 +2,16 @@ package handler_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/events/savings"
 	"github.com/penstock-dev/penstock/functions/handler"
 	. "github.com/penstock-dev/penstock/functions/handler/handlertest"
 	"github.com/penstock-dev/penstock/functions/handler/queue"
@@ -128,5 +131,54 @@ func TestAPermanentErrorIsTheErrorItMarks(t *testing.T) {
 	}
 	if err := handler.Permanent(nil); err != nil {
 		t.Errorf("got %v", err)
+	}
+}
+
+// described is an error that tells where in a pipeline an event failed.
+type described struct{ error }
+
+func (described) Attributes() map[string]string {
+	return map[string]string{queue.Processor: "rates", queue.Operator: "pipeline[1].externalFunction", queue.Document: `{"a":1}`}
+}
+
+func TestAnErrorThatTellsMoreTellsItInTheDLQ(t *testing.T) {
+	for name, c := range map[string]struct {
+		earlier []string // attributes that the message has had before
+		err     error
+		want    map[string]string
+	}{
+		"told for the first time": {nil, described{errors.New("no rate")},
+			map[string]string{queue.Processor: "rates", queue.Operator: "pipeline[1].externalFunction", queue.Document: `{"a":1}`}},
+		"wrapped": {nil, fmt.Errorf("rate: %w", described{errors.New("no rate")}),
+			map[string]string{queue.Processor: "rates", queue.Operator: "pipeline[1].externalFunction", queue.Document: `{"a":1}`}},
+		"after a redrive": {[]string{queue.Redrives, queue.Time, queue.Document}, described{errors.New("no rate")},
+			map[string]string{queue.Redrives: "1", queue.Processor: "rates", queue.Operator: "pipeline[1].externalFunction", queue.Document: `{"a":1}`}},
+		"another error after a redrive": {[]string{queue.Redrives, queue.Processor, queue.Time, queue.Operator, queue.Document}, errors.New("closed"),
+			map[string]string{queue.Redrives: "1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			deployed(t)
+			attributes := map[string]any{}
+			for _, name := range c.earlier {
+				attributes[name] = map[string]string{"stringValue": "1", "dataType": "String"}
+			}
+			var payload map[string][]map[string]any
+			if err := json.Unmarshal(Payload(t, queueName, savings.SampleWithdrawal()), &payload); err != nil {
+				t.Fatal(err)
+			}
+			payload["Records"][0]["messageAttributes"] = attributes
+			text, err := json.Marshal(payload)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q := new(Queue)
+			f := handler.New(handler.Each(func(context.Context, *withdrawal) error { return handler.Permanent(c.err) })).WithLogger(new(logbook).logger()).WithQueue(q)
+			if _, err := f.Invoke(t.Context(), text); err != nil {
+				t.Fatal(err)
+			}
+			if len(q.Letters) != 1 || q.Letters[0].Reason != c.err.Error() || !maps.Equal(q.Letters[0].Attributes, c.want) {
+				t.Errorf("letters %v, want one with %v", q.Letters, c.want)
+			}
+		})
 	}
 }

@@ -90,7 +90,7 @@ func (f *Function) sendPermanent(ctx context.Context, queueARN string, batch []*
 	}
 	letters := make([]queue.Letter, len(permanent))
 	for i, r := range permanent {
-		letters[i] = queue.Letter{Message: r.message(), MessageID: r.MessageID, Reason: failed.Of(r).Error(), Receives: r.ReceiveCount}
+		letters[i] = r.letter(failed.Of(r))
 	}
 	errs := f.queue.DeadLetter(ctx, queueARN, letters)
 	for i, r := range permanent {

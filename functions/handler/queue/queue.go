@@ -21,7 +21,8 @@ const Prefix = "penstock."
 // The attributes of messages in queues and DLQs, strings all. A message that SQS
 // moved to the DLQ, after the subscription's maxReceiveCount, has none that it did
 // not have in its queue; one that a function sent there has Reason, Source and
-// Receives; one that `penstock dlq redrive` brought back has Redrives, and
+// Receives, and if a pipeline has failed it, Processor, Time, Operator and
+// Document; one that `penstock dlq redrive` brought back has Redrives, and
 // FirstFailed where that is known.
 const (
 	Reason      = Prefix + "reason"      // why its event failed, at most 1,024 bytes
@@ -29,6 +30,13 @@ const (
 	Receives    = Prefix + "receives"    // how many times it was received from that queue, a number from 1
 	Redrives    = Prefix + "redrives"    // how many times it was brought back from a DLQ, a number from 1
 	FirstFailed = Prefix + "firstFailed" // when its event failed first, before it was brought back; RFC 3339
+
+	Processor = Prefix + "processor" // the short name of the pipeline
+	Time      = Prefix + "time"      // when the pipeline gave the event up; RFC 3339
+	Operator  = Prefix + "operator"  // where in the pipeline, as "pipeline[2].externalFunction"
+	// Document is the document as it was at that stage, JSON. One for which the
+	// message has no room is cut, and ends in "… (cut: it has N bytes)".
+	Document = Prefix + "document"
 )
 
 // Queue is a way back to the queues of a function's subscriptions, which are

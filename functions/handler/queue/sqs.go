@@ -103,6 +103,13 @@ func (s *SQS) DeadLetter(ctx context.Context, queueARN string, letters []Letter)
 		if l.Receives > 0 {
 			attributes[Receives] = text(strconv.Itoa(l.Receives))
 		}
+		if document, ok := l.Attributes[Document]; ok {
+			delete(attributes, Document)
+			room := maxBatchBytes - entries[i].size() - len(Document) - len("String")
+			if document = cut(clean(document), room); document != "" {
+				attributes[Document] = text(document)
+			}
+		}
 	}
 	return s.batches(ctx, queueARN, dlqSuffix, "SendMessageBatch", entries)
 }
@@ -209,22 +216,42 @@ func (s *SQS) batch(ctx context.Context, q address, operation string, entries []
 	}
 }
 
-// reason is a reason as SQS takes an attribute: not empty, and without what XML
-// cannot hold.
+// reason is a reason as SQS takes an attribute: not empty, and not too long.
 func reason(s string) string {
-	clean := strings.Map(func(r rune) rune {
+	s = clean(s)
+	if len(s) > maxReasonBytes {
+		const more = "…"
+		s = head(s, maxReasonBytes-len(more)) + more
+	}
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+// cut is as much of a document as there is room for, and if that is not all of
+// it, says so; it is empty if there is room for nothing.
+func cut(s string, room int) string {
+	if len(s) <= room {
+		return s
+	}
+	said := fmt.Sprintf("… (cut: it has %d bytes)", len(s))
+	if room <= len(said) {
+		return ""
+	}
+	return head(s, room-len(said)) + said
+}
+
+// head is the first bytes of a text, and no part of a character.
+func head(s string, bytes int) string { return strings.ToValidUTF8(s[:bytes], "") }
+
+// clean replaces what XML cannot hold, and so SQS does not take.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t' || r == '\n' || r == '\r', r >= 0x20 && r != 0xFFFE && r != 0xFFFF:
 			return r
 		}
 		return '\uFFFD'
 	}, s)
-	if len(clean) > maxReasonBytes {
-		const more = "…"
-		clean = strings.ToValidUTF8(clean[:maxReasonBytes-len(more)], "") + more
-	}
-	if clean == "" {
-		return "unknown"
-	}
-	return clean
 }

@@ -196,6 +196,33 @@ func TestALetterKeepsWhatItHadOfAttributesButForThoseOfItsLastFailure(t *testing
 	}
 }
 
+func TestADocumentIsCutToTheRoomThatTheMessageHas(t *testing.T) {
+	for _, c := range []struct {
+		body, document int
+		want           string // how it ends; empty: it is not there
+	}{
+		{10, 500_000, "aa"},
+		{1<<20 - 1000, 2000, "… (cut: it has 2000 bytes)"},
+		{1<<20 - 100, 2000, ""},
+	} {
+		s := &service{}
+		letter := queue.Letter{Reason: "closed", Message: queue.Message{Body: strings.Repeat("b", c.body), Attributes: map[string]string{queue.Document: strings.Repeat("a", c.document)}}}
+		accepted(t, start(t, s).DeadLetter(t.Context(), queueARN, []queue.Letter{letter}), 1)
+		e := s.calls[0].entries[0]
+		size := len(e.MessageBody)
+		for name, a := range e.MessageAttributes {
+			size += len(name) + len(a.DataType) + len(a.StringValue)
+		}
+		document, there := e.MessageAttributes[queue.Document]
+		if there != (c.want != "") || !strings.HasSuffix(document.StringValue, c.want) || size > 1<<20 {
+			t.Errorf("body of %d, document of %d: sent %d bytes in all, the document ends in %q", c.body, c.document, size, document.StringValue[max(0, len(document.StringValue)-30):])
+		}
+		if c.want == "aa" && len(document.StringValue) != c.document {
+			t.Errorf("there was room, and %d of %d bytes were sent", len(document.StringValue), c.document)
+		}
+	}
+}
+
 func TestABodyIsSentToTheQueueAsItWas(t *testing.T) {
 	s := &service{}
 	accepted(t, start(t, s).Send(t.Context(), queueARN, messages(`{"a":"<&>\u2028"}`)), 1)
