@@ -203,7 +203,7 @@ func TestADocumentIsCutToTheRoomThatTheMessageHas(t *testing.T) {
 	}{
 		{10, 500_000, "aa"},
 		{1<<20 - 1000, 2000, "… (cut: it has 2000 bytes)"},
-		{1<<20 - 100, 2000, ""},
+		{1<<20 - 135, 2000, ""},
 	} {
 		s := &service{}
 		letter := queue.Letter{Reason: "closed", Message: queue.Message{Body: strings.Repeat("b", c.body), Attributes: map[string]string{queue.Document: strings.Repeat("a", c.document)}}}
