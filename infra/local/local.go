@@ -39,10 +39,12 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/cloudwatch"
 	"github.com/penstock-dev/penstock/infra/local/internal/dynamodb"
 	"github.com/penstock-dev/penstock/infra/local/internal/eventbridge"
+	"github.com/penstock-dev/penstock/infra/local/internal/httpapi"
 	"github.com/penstock-dev/penstock/infra/local/internal/iam"
 	"github.com/penstock-dev/penstock/infra/local/internal/lambda"
 	"github.com/penstock-dev/penstock/infra/local/internal/logs"
 	"github.com/penstock-dev/penstock/infra/local/internal/metric"
+	"github.com/penstock-dev/penstock/infra/local/internal/oidc"
 	"github.com/penstock-dev/penstock/infra/local/internal/programs"
 	"github.com/penstock-dev/penstock/infra/local/internal/secretsmanager"
 	"github.com/penstock-dev/penstock/infra/local/internal/sns"
@@ -97,6 +99,8 @@ type Environment struct {
 	sns        *sns.Service
 	secrets    *secretsmanager.Service
 	iam        *iam.IAM
+	httpAPIs   *httpapi.Service
+	issuer     *oidc.Issuer
 	server     *http.Server
 	served     chan error
 
@@ -257,6 +261,12 @@ func (e *Environment) open() (err error) {
 	}); err != nil {
 		return err
 	}
+	e.httpAPIs = httpapi.New(httpapi.Config{
+		Account: c.Account, Region: c.Region, Endpoint: e.endpoint, Functions: httpFunctions{e.lambda}, Log: e.logs.Append, Metrics: &e.metrics, Meter: e.meter, Logger: c.Logger,
+	})
+	if e.issuer, err = oidc.New(e.endpoint, e.audience(), c.Logger); err != nil {
+		return err
+	}
 	e.meter.CustomMetrics(e.cloudwatch.CustomMetrics)
 	return nil
 }
@@ -314,7 +324,7 @@ func (e *Environment) mux() *awswire.Mux {
 // serve answers the services' wire protocols.
 func (e *Environment) serve(listener net.Listener) {
 	e.server = &http.Server{
-		Handler:           e.mux(),
+		Handler:           e.handler(),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		// No write timeout: a long poll, and an invocation, may take minutes.
@@ -332,6 +342,14 @@ func (e *Environment) Region() string { return e.config.Region }
 // Names are the names of the environment's resources.
 func (e *Environment) Names() names.Names {
 	return names.New(e.config.Snapshot.App, e.config.Snapshot.Env)
+}
+
+// audience is whom the test issuer's tokens are for.
+func (e *Environment) audience() string {
+	if e.config.Snapshot == nil {
+		return ""
+	}
+	return e.Names().Bus()
 }
 
 // BusStats are figures of the bus since the start.

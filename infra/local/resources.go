@@ -26,6 +26,11 @@ import (
 // "AWS CloudFormation template reference" says "Update requires: Replacement".
 func (e *Environment) types() cloudformation.Types {
 	return cloudformation.Types{
+		"AWS::ApiGatewayV2::Api":         cloudformation.Provide(e.api, cloudformation.ReplacedBy("ProtocolType"), cloudformation.RemovedBy(e.removeAPI)),
+		"AWS::ApiGatewayV2::Authorizer":  cloudformation.Provide(e.apiAuthorizer, cloudformation.ReplacedBy("ApiId"), cloudformation.RemovedBy(e.removeAPIAuthorizer)),
+		"AWS::ApiGatewayV2::Integration": cloudformation.Provide(e.apiIntegration, cloudformation.ReplacedBy("ApiId"), cloudformation.RemovedBy(e.removeAPIIntegration)),
+		"AWS::ApiGatewayV2::Route":       cloudformation.Provide(e.apiRoute, cloudformation.ReplacedBy("ApiId"), cloudformation.RemovedBy(e.removeAPIRoute)),
+		"AWS::ApiGatewayV2::Stage":       cloudformation.Provide(e.apiStage, cloudformation.ReplacedBy("ApiId", "StageName"), cloudformation.RemovedBy(e.removeAPIStage)),
 		"AWS::Events::Archive": cloudformation.Provide(e.archive, cloudformation.Named("ArchiveName"), cloudformation.ReplacedBy("SourceArn"),
 			cloudformation.RemovedBy(e.removeArchive)),
 		"AWS::Events::EventBus": cloudformation.Provide(e.eventBus, cloudformation.Named("Name"), cloudformation.RemovedBy(e.removeEventBus)),

@@ -78,6 +78,9 @@ const (
 	// TopicRequest is 64 KB of a message published to SNS, or what it has less
 	// [topic].
 	TopicRequest Unit = "SNS request"
+	// APIRequest is 512 KB of a request to an HTTP API that was authorized, or what
+	// it has less [API].
+	APIRequest Unit = "HTTP API request"
 	// Email is a message sent to an address [topic].
 	Email Unit = "email"
 )

@@ -35,6 +35,7 @@ var prices = map[meter.Unit]price{
 	meter.LogByte:          {"CloudWatch Logs", 0.50 / gigabyte, "Amazon CloudWatch pricing"},
 	meter.SecretCall:       {"Secrets Manager", 0.05 / 10_000, "AWS Secrets Manager pricing"},
 	meter.TopicRequest:     {"SNS", 0.50 / million, "Amazon SNS pricing"},
+	meter.APIRequest:       {"API Gateway", 1.00 / million, "Amazon API Gateway pricing"},
 	meter.Email:            {"SNS", 2.00 / 100_000, "Amazon SNS pricing"},
 }
 

@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -66,19 +67,53 @@ func (l *Lambda) DeletePermission(id string) {
 // InvokeFromService is [Lambda.InvokeAsync] by a service, on behalf of a
 // resource, if a permission of the function allows it.
 func (l *Lambda) InvokeFromService(principal, sourceARN, functionARN string, payload []byte) error {
-	f, err := l.find(functionARN, "")
+	f, err := l.allowed(principal, sourceARN, functionARN)
 	if err != nil {
 		return err
+	}
+	_, err = l.InvokeAsync(f.Name, payload)
+	return err
+}
+
+// InvokeForService is [Lambda.Invoke] by a service, on behalf of a resource, if a
+// permission of the function allows it. If ctx ends first, the function goes on,
+// as it does on AWS.
+func (l *Lambda) InvokeForService(ctx context.Context, principal, sourceARN, functionARN string, payload []byte) (*Result, error) {
+	f, err := l.allowed(principal, sourceARN, functionARN)
+	if err != nil {
+		return nil, err
+	}
+	type answer struct {
+		result *Result
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() { // Invoke itself is waited for by Close
+		result, err := l.Invoke(context.WithoutCancel(ctx), f.Name, payload)
+		answered <- answer{result, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.result, a.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// allowed finds a function, if a service may invoke it on behalf of a resource.
+func (l *Lambda) allowed(principal, sourceARN, functionARN string) (*function, error) {
+	f, err := l.find(functionARN, "")
+	if err != nil {
+		return nil, err
 	}
 	if !l.permits(policy.Request{
 		Service: principal, Action: "lambda:InvokeFunction", Resource: l.functionARN(f.Name),
 		Keys: policy.ServiceKeys(sourceARN, l.cfg.Account),
 	}) {
-		return &awswire.Error{Code: "AccessDeniedException", Status: 403,
+		return nil, &awswire.Error{Code: "AccessDeniedException", Status: 403,
 			Message: fmt.Sprintf("%s may not lambda:InvokeFunction %s for %s: no permission of the function allows it", principal, f.Name, sourceARN)}
 	}
-	_, err = l.InvokeAsync(f.Name, payload)
-	return err
+	return f, nil
 }
 
 func (l *Lambda) permits(r policy.Request) bool {
