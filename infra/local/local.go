@@ -51,6 +51,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/local/internal/sqs"
 	"github.com/penstock-dev/penstock/infra/local/internal/store"
 	"github.com/penstock-dev/penstock/infra/local/internal/sts"
+	"github.com/penstock-dev/penstock/infra/local/internal/tagging"
 	"github.com/penstock-dev/penstock/infra/local/meter"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
@@ -314,6 +315,7 @@ func (e *Environment) mux() *awswire.Mux {
 	mux.JSON(cloudwatch.Target, "1.0", e.cloudwatch.Operations())
 	mux.Query(cloudwatch.QueryName, e.cloudwatch.Query())
 	mux.Query(sns.QueryName, e.sns.Query())
+	mux.JSON(tagging.Target, "1.1", tagging.Operations(e.lambda.Tags))
 	mux.Query(sts.Service, sts.Query(e.config.Account, e.iam))
 	mux.Query(cloudformation.Service, cloudformation.Stacks(e.deployed).Query())
 	e.lambda.Register(mux)
