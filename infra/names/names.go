@@ -96,6 +96,10 @@ func (n Names) OperatePolicy() string { return n.Bus() + "-operate" }
 // TailPrefix begins the names of the rules and queues that a tail makes.
 func (n Names) TailPrefix() string { return n.Bus() + "-tail-" }
 
+// ReplayPrefix begins the names of replays, and of the rule and queue that one of
+// them may have.
+func (n Names) ReplayPrefix() string { return n.Bus() + "-replay-" }
+
 // Stack is the stack of a part: BusStack, DataStack, OperationsStack,
 // SchemasStack, AccessStack, or a function's short name.
 func (n Names) Stack(part string) string { return n.Bus() + "-" + part }

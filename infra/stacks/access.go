@@ -113,7 +113,7 @@ func enqueueEvents(n names.Names, types []string) statement {
 // command holds them to what its verbs use.
 func operations(n names.Names) []statement {
 	all := n.Bus() + "-*"
-	tails := n.TailPrefix() + "*"
+	tails, replays := n.TailPrefix()+"*", n.ReplayPrefix()+"*"
 	lists := *jsii.Strings("*")
 	return []statement{
 		{
@@ -140,18 +140,39 @@ func operations(n names.Names) []statement {
 			resources: []*string{queueARN(all)},
 		},
 		{
-			sid: "TailQueues",
+			sid: "TapQueues", // which a tail and a replay make for a while
 			actions: []string{
 				"sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:TagQueue",
 			},
-			resources: []*string{queueARN(tails)},
+			resources: []*string{queueARN(tails), queueARN(replays)},
 		},
 		{
-			sid: "TailRules",
+			sid: "TapRules",
 			actions: []string{
 				"events:DeleteRule", "events:PutRule", "events:PutTargets", "events:RemoveTargets", "events:TagResource",
 			},
-			resources: []*string{ruleARN(n.Bus(), tails), scheduleARN(tails)}, // of this bus, and of the default one
+			resources: []*string{ruleARN(n.Bus(), tails), scheduleARN(tails), ruleARN(n.Bus(), replays)}, // of this bus, and of the default one
+		},
+		{
+			sid:       "Replays",
+			actions:   []string{"events:CancelReplay", "events:DescribeReplay", "events:StartReplay"},
+			resources: []*string{arn("events", "replay/"+replays)},
+		},
+		{
+			sid:       "Archive",
+			actions:   []string{"events:DescribeArchive", "events:StartReplay"},
+			resources: []*string{arn("events", "archive/"+n.Archive())},
+		},
+		{
+			// What a replay at a pace sends, it sends as the subscription's rule would.
+			sid:       "ReplayedEvents",
+			actions:   []string{"sqs:SendMessage"},
+			resources: []*string{queueARN(all)},
+		},
+		{
+			sid:       "Rules",
+			actions:   []string{"events:ListTargetsByRule"},
+			resources: []*string{ruleARN(n.Bus(), all)},
 		},
 		{
 			sid:       "Publish",

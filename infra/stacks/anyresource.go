@@ -7,7 +7,7 @@ var anyResource = map[string][]string{
 	// What lists or asks about an account. None of it changes anything, or tells
 	// what a queue, a log or a secret holds.
 	"lists": {
-		"events:ListEventBuses", "events:ListRules", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings",
+		"events:ListEventBuses", "events:ListReplays", "events:ListRules", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings",
 		"secretsmanager:ListSecrets", "servicequotas:GetServiceQuota", "sqs:ListQueues",
 	},
 	// The breaker asks whether a subscription still fails, the command what waits in

@@ -48,7 +48,7 @@ outcome record, and whatever the function logged while it handled it.`,
 		RunE:              func(cmd *cobra.Command, args []string) error { return f.run(cmd, args[0]) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&f.since, "since", "10m", "how far back: a `duration` such as 30s, 10m or 2h, or a time such as 2026-03-02T09:00:00Z")
+	flags.StringVar(&f.since, "since", "10m", "how far back: a `duration` such as 30s, 10m or 7d, or a time such as 2026-03-02T09:00:00Z")
 	flags.BoolVarP(&f.follow, "follow", "f", false, "go on until Ctrl-C")
 	flags.StringVar(&f.filter, "filter", "", "only lines that contain this `text`")
 	flags.StringVar(&f.eventID, "event-id", "", "only lines about the event with this `id`")
@@ -58,7 +58,7 @@ outcome record, and whatever the function logged while it handled it.`,
 
 func (f *logsFlags) run(cmd *cobra.Command, name string) error {
 	ctx := cmd.Context()
-	from, err := parseSince(f.since, time.Now())
+	from, err := cli.ParseTime("--since", f.since, time.Now())
 	if err != nil {
 		return err
 	}
@@ -98,21 +98,6 @@ func (f *logsFlags) run(cmd *cobra.Command, name string) error {
 		return fmt.Errorf("function %q has no log group %s in environment %q: it is not deployed there", name, reader.group, target.Env.Name)
 	}
 	return target.Explain(err)
-}
-
-// parseSince reads a duration before now, or a time.
-func parseSince(s string, now time.Time) (time.Time, error) {
-	if d, err := time.ParseDuration(s); err == nil && d >= 0 {
-		return now.Add(-d), nil
-	}
-	at, err := time.Parse(time.RFC3339, s)
-	switch {
-	case err != nil:
-		return time.Time{}, cli.Misusef("--since %q: want a duration such as 10m, or a time such as 2026-03-02T09:00:00Z", s)
-	case at.After(now):
-		return time.Time{}, cli.Misusef("--since %s is still to come", s)
-	}
-	return at, nil
 }
 
 // pattern is the filter pattern for the ids. Text is searched for here: what

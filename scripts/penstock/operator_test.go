@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,10 @@ var asOperator = [][]string{
 	{"subscriptions", "get", "trade-allocated/allocations"},
 	{"subscriptions", "disable", "trade-allocated/allocations", "--reason", "a drill"},
 	{"subscriptions", "enable", "trade-allocated/allocations"},
+	{"replay", "list"},
+	{"replay", "status", "INTERRUPTED"},
+	{"replay", "cancel", "INTERRUPTED", "-y"},
+	{"replay", "resume", "ENDED"},
 	{"tail", "--sweep"},
 	{"tail", "--timeout", "1s", "--bus", "default"},
 	{"tail", "--bus", "nowhere"},
@@ -57,12 +62,15 @@ var asOperator = [][]string{
 var idle = [][3]string{
 	{"lambda:GetAccountSettings", "*", "doctor asks for the quotas of an account; this machine has none"},
 	{"servicequotas:GetServiceQuota", "*", "doctor asks for the quotas of an account; this machine has none"},
+	{"events:CancelReplay", "-replay-*", "a replay here has ended before it can be cancelled"},
+	{"events:StartReplay", ":archive/penstock-local", "here the replay alone is asked about"},
 	{"ssm:GetParameter", ":parameter/cdk-bootstrap/*", "doctor asks how an account was bootstrapped; this machine is not"},
 }
 
 // without are the commands that call nothing of AWS, or are not an operator's.
 var without = map[string]string{
-	"dev": "runs an environment", "cost": "reads the local run's meter", "verify": "asks for an administrator's permissions",
+	"replay": "has been tried before the others, with and without a pace",
+	"dev":    "runs an environment", "cost": "reads the local run's meter", "verify": "asks for an administrator's permissions",
 	"events check": "reads files", "events generate": "writes files", "events list": "reads files", "events sample": "reads files", "events show": "reads files",
 	"functions generate": "writes files", "outbox schema": "prints a script",
 	"notifications create": "writes files", "notifications delete": "writes files", "notifications get": "reads files", "notifications list": "reads files", "notifications update": "writes files",
@@ -89,6 +97,7 @@ func TestTheOperatorsPolicyIsWhatTheVerbsNeed(t *testing.T) {
 
 	o := startOperator(t)
 	o.tails(t)
+	interrupted, ended := o.replays(t)
 	value := t.TempDir() + "/value"
 	if err := os.WriteFile(value, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
@@ -96,7 +105,7 @@ func TestTheOperatorsPolicyIsWhatTheVerbsNeed(t *testing.T) {
 	for _, args := range asOperator {
 		args = slices.Clone(args)
 		for i := range args {
-			args[i] = strings.Replace(args[i], "VALUE", value, 1)
+			args[i] = strings.NewReplacer("VALUE", value, "INTERRUPTED", interrupted, "ENDED", ended).Replace(args[i])
 		}
 		if output, err := o.penstock(t, args...).CombinedOutput(); err != nil && args[0] != "tail" {
 			t.Errorf("penstock %s: %v\n%s", strings.Join(args, " "), err, output)
@@ -247,6 +256,39 @@ func (o *operator) tails(t *testing.T) {
 	if _, err := sqs.NewFromConfig(o.admin).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String(prefix + "alone")}); err != nil {
 		t.Fatal(err)
 	}
+}
+
+var replayName = regexp.MustCompile(`penstock-local-replay-\w+`)
+
+// replays leaves a replay that was interrupted while it forwarded events, and one
+// that has ended.
+func (o *operator) replays(t *testing.T) (interrupted, ended string) {
+	t.Helper()
+	for range 2 { // of which one waits for ten seconds
+		if output, err := o.penstock(t, "events", "publish", "TRADE_ALLOCATED").CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, output)
+		}
+	}
+	start := []string{"replay", "--subscription", "trade-allocated/allocations", "--from", "1h", "-y"}
+	slow := &runningTail{cmd: o.penstock(t, append(start, "--rate", "0.1")...)}
+	slow.cmd.Stdout, slow.cmd.Stderr = &slow.out, &slow.notes
+	slow.begin(t)
+	eventually(t, "the replay deletes what it has forwarded", func() bool {
+		return slices.ContainsFunc(o.env.Grants(), func(g local.Grant) bool {
+			return g.Role == operatorRole && g.Action == "sqs:DeleteMessage" && strings.HasSuffix(g.Resource, "-replay-*") && g.Used
+		})
+	})
+	slow.says(t, "completed")
+	interrupted = replayName.FindString(slow.notes.String())
+	if err := slow.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	slow.ends(t)
+	output, err := o.penstock(t, start...).Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, output)
+	}
+	return interrupted, replayName.FindString(string(output))
 }
 
 // usesAllButIdle fails for a grant without a use or a reason, and for a reason

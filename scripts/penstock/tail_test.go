@@ -113,11 +113,16 @@ func (d *dev) startTail(t *testing.T, flags ...string) *runningTail {
 
 func (r *runningTail) start(t *testing.T) {
 	t.Helper()
+	r.begin(t)
+	r.says(t, "listening")
+}
+
+func (r *runningTail) begin(t *testing.T) {
+	t.Helper()
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.cmd.Process.Kill(); _ = r.cmd.Wait() })
-	r.says(t, "listening")
 }
 
 func (r *runningTail) says(t *testing.T, what string) {

@@ -44,24 +44,41 @@ func (c *Client) FindQueues(ctx context.Context, prefix string, taps map[string]
 		}
 		for _, url := range page.QueueUrls {
 			name := path.Base(url)
+			found, err := c.At(ctx, name, url)
 			var gone *sqstypes.QueueDoesNotExist
-			out, err := c.Queues.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &url})
-			if errors.As(err, &gone) {
-				continue // another program has ended, or swept, meanwhile
-			}
-			if err != nil {
+			switch {
+			case errors.As(err, &gone): // another program has ended, or swept, meanwhile
+			case err != nil:
 				note("whose queue %s is cannot be told: %s", name, cli.Brief(err))
-				continue
-			}
-			p := taps[name]
-			if l, ok := readTags(out.Tags); ok && p == nil {
-				p = c.Tap(l, name)
-				taps[name] = p
-			}
-			if p != nil {
-				p.URL, p.Tags = url, out.Tags
+			case found != nil:
+				taps[name] = found
+			case taps[name] != nil: // its rule says that it is one
+				taps[name].URL = url
 			}
 		}
 	}
 	return nil
+}
+
+// At is the tap of which there is this queue, with its tags; nil if it is no tap's.
+func (c *Client) At(ctx context.Context, name, url string) (*Tap, error) {
+	out, err := c.Queues.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &url})
+	if err != nil {
+		return nil, err
+	}
+	l, ok := readTags(out.Tags)
+	if !ok {
+		return nil, nil
+	}
+	t := c.Tap(l, name)
+	t.URL, t.Tags = url, out.Tags
+	return t, nil
+}
+
+// Adopt makes a tap that was found this process's own. Its expiry stays.
+func (t *Tap) Adopt(ctx context.Context) error {
+	me := self()
+	t.Label.Owner, t.Label.Process = me.owner, me.process
+	_, err := t.Queues.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: &t.URL, Tags: t.Label.tags()})
+	return err
 }
