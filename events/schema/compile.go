@@ -2,6 +2,7 @@ package schema
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -16,10 +17,15 @@ type Schema struct{ compiled *jsonschema.Schema }
 // Formats are asserted, and what it refers to is in it.
 func Compile(definition []byte) (*Schema, error) {
 	compiled, err := compile("schema", definition, false)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		return &Schema{compiled}, nil
 	}
-	return &Schema{compiled}, nil
+	var found *jsonschema.ValidationError
+	if invalid, ok := errors.AsType[*jsonschema.SchemaValidationError](err); ok && errors.As(invalid.Err, &found) {
+		value, _ := decode(definition) // it has been read before
+		return nil, fmt.Errorf("not a JSON Schema: %w", newError(events.Type{}, value, nil, found))
+	}
+	return nil, err
 }
 
 // Validate reports how a JSON value violates the schema: an [*Error] without a

@@ -145,7 +145,7 @@ func mul(a, b number) number {
 // there is room, others with what each addition rounds off carried along
 // (Neumaier), so that ten times 0.1 is 1.
 type summation struct {
-	exact number // of the whole numbers so far
+	exact number // of the first whole numbers, as long as there is room
 	f, c  float64
 	float bool
 }
@@ -170,7 +170,13 @@ func (s *summation) total() number {
 	if !s.float {
 		return s.exact
 	}
-	whole := summation{f: s.f, c: s.c}
-	whole.add(ofFloat(s.exact.float()))
-	return ofFloat(whole.f + whole.c)
+	all := summation{f: s.f, c: s.c}
+	if !s.exact.whole {
+		all.add(s.exact)
+	} else { // in two halves, which floating point has exactly
+		low := s.exact.i & (1<<32 - 1)
+		all.add(ofFloat(float64(s.exact.i - low)))
+		all.add(ofFloat(float64(low)))
+	}
+	return ofFloat(all.f + all.c)
 }

@@ -192,6 +192,10 @@ func (p *parser) leaves(at string, v *value, path []string, visit func(at string
 		if !ok {
 			continue
 		}
+		if path != nil && len(names) > 1 {
+			p.fault(here, "a path with dots does not stand in an object: write the whole path outside, or objects in objects")
+			continue
+		}
 		full := append(path[:len(path):len(path)], names...)
 		if inner := f.value.open().fields; f.value.kind == object && (len(inner) == 0 || !strings.HasPrefix(inner[0].name, "$")) {
 			p.leaves(here, &f.value, full, visit)

@@ -24,15 +24,12 @@ func (p *parser) validate(at string, v *value) step {
 		return nil
 	}
 	here := within(at, "validator")
-	if _, ok := p.object(here, validator, "$jsonSchema"); !ok {
+	definition := validator.field("$jsonSchema")
+	if definition == nil || definition.kind != object || len(validator.open().fields) != 1 {
+		p.fault(here, `must be {"$jsonSchema": {…}} (comparing fields is for a match)`)
 		return nil
 	}
 	here = within(here, "$jsonSchema")
-	definition := validator.field("$jsonSchema")
-	if definition == nil || definition.kind != object {
-		p.fault(here, "must be a JSON Schema, an object (what a document's fields are compared with is for a match)")
-		return nil
-	}
 	var err error
 	if s.schema, err = schema.Compile(definition.json()); err != nil {
 		p.fault(here, "%w", err)
