@@ -29,10 +29,12 @@ package replay
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -104,14 +106,19 @@ const (
 // picked reports whether the plan needs a tap.
 func (p Plan) picked() bool { return p.Pattern != "" || p.Rate > 0 }
 
-// newName is a name for a replay; those of a reprocessing one are told by their
-// ends.
+// maxName is the longest name of a rule ("PutRule", EventBridge API reference) and of
+// a replay ("StartReplay"); a queue's may be longer.
+const maxName = 64
+
+// newName is a name for a replay; those of a reprocessing one are told by their ends.
+// Six characters tell it from others, or fewer where the environment's name leaves no
+// room.
 func (c *Client) newName(reprocess bool) string {
-	name := c.target.Names.ReplayPrefix() + randomName()
+	prefix, suffix := c.target.Names.ReplayPrefix(), ""
 	if reprocess {
-		name += handler.ReprocessSuffix
+		suffix = handler.ReprocessSuffix
 	}
-	return name
+	return prefix + strings.ToLower(rand.Text()[:min(6, maxName-len(prefix)-len(suffix))]) + suffix
 }
 
 // Archive returns how long the environment's archive keeps events, and since when

@@ -2,7 +2,6 @@ package replay
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -22,10 +21,6 @@ import (
 	"github.com/penstock-dev/penstock/scripts/internal/subscriptions"
 	"github.com/penstock-dev/penstock/scripts/internal/tap"
 )
-
-// randomName is the part of a name that tells replays apart: six characters, so
-// that the longest names of an environment leave room for it.
-func randomName() string { return strings.ToLower(rand.Text()[:6]) }
 
 // keeps is how long a temporary queue keeps an event: the longest that SQS does.
 const keeps = 14 * 24 * time.Hour
