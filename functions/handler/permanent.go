@@ -47,7 +47,7 @@ func (r *Record) letter(err error) queue.Letter {
 	if l.Attributes == nil {
 		l.Attributes = map[string]string{}
 	}
-	for _, earlier := range []string{queue.Processor, queue.Time, queue.Operator, queue.Document} {
+	for _, earlier := range queue.OfFailure {
 		delete(l.Attributes, earlier)
 	}
 	if ok {

@@ -140,6 +140,11 @@ func operations(n names.Names) []statement {
 			resources: []*string{queueARN(all)},
 		},
 		{
+			sid:       "DLQs",
+			actions:   []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"},
+			resources: []*string{queueARN(all + "-dlq")}, // those of rules, too
+		},
+		{
 			sid: "TapQueues", // which a tail and a replay make for a while
 			actions: []string{
 				"sqs:CreateQueue", "sqs:DeleteMessage", "sqs:DeleteQueue", "sqs:ListQueueTags", "sqs:ReceiveMessage", "sqs:TagQueue",
@@ -164,8 +169,9 @@ func operations(n names.Names) []statement {
 			resources: []*string{arn("events", "archive/"+n.Archive())},
 		},
 		{
-			// What a replay at a pace sends, it sends as the subscription's rule would.
-			sid:       "ReplayedEvents",
+			// Straight to a subscription's queue: what a redrive brings back, and what a
+			// replay at a pace sends as the rule would.
+			sid:       "Resend",
 			actions:   []string{"sqs:SendMessage"},
 			resources: []*string{queueARN(all)},
 		},

@@ -33,6 +33,7 @@ for misuse, and 3 when the command refused.`,
 	root.AddCommand(
 		newCost(&flags),
 		newDev(&flags),
+		newDLQ(&flags),
 		newDoctor(&flags),
 		newEvents(&flags),
 		newFunctions(&flags),

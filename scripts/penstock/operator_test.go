@@ -51,6 +51,10 @@ var asOperator = [][]string{
 	{"replay", "status", "INTERRUPTED"},
 	{"replay", "cancel", "INTERRUPTED", "-y"},
 	{"replay", "resume", "ENDED"},
+	{"dlq", "list"},
+	{"dlq", "show", "trade-allocated/allocations"},
+	{"dlq", "drop", "trade-allocated/allocations", "--id", "dropped", "-y", "--keep", "DROPPED"},
+	{"dlq", "redrive", "trade-allocated/allocations", "--all"},
 	{"tail", "--sweep"},
 	{"tail", "--timeout", "1s", "--bus", "default"},
 	{"tail", "--bus", "nowhere"},
@@ -98,6 +102,7 @@ func TestTheOperatorsPolicyIsWhatTheVerbsNeed(t *testing.T) {
 	o := startOperator(t)
 	o.tails(t)
 	interrupted, ended := o.replays(t)
+	o.givesUp(t, "dropped", "redriven")
 	value := t.TempDir() + "/value"
 	if err := os.WriteFile(value, []byte("x"), 0o600); err != nil {
 		t.Fatal(err)
@@ -105,7 +110,7 @@ func TestTheOperatorsPolicyIsWhatTheVerbsNeed(t *testing.T) {
 	for _, args := range asOperator {
 		args = slices.Clone(args)
 		for i := range args {
-			args[i] = strings.NewReplacer("VALUE", value, "INTERRUPTED", interrupted, "ENDED", ended).Replace(args[i])
+			args[i] = strings.NewReplacer("VALUE", value, "INTERRUPTED", interrupted, "ENDED", ended, "DROPPED", value+".jsonl").Replace(args[i])
 		}
 		if output, err := o.penstock(t, args...).CombinedOutput(); err != nil && args[0] != "tail" {
 			t.Errorf("penstock %s: %v\n%s", strings.Join(args, " "), err, output)
@@ -289,6 +294,19 @@ func (o *operator) replays(t *testing.T) (interrupted, ended string) {
 		t.Fatalf("%v\n%s", err, output)
 	}
 	return interrupted, replayName.FindString(string(output))
+}
+
+// givesUp puts events into a DLQ, by their ids.
+func (o *operator) givesUp(t *testing.T, ids ...string) {
+	t.Helper()
+	queues := sqs.NewFromConfig(o.admin)
+	for _, id := range ids {
+		body := `{"source":"trading","detail-type":"TRADE_ALLOCATED","detail":{"metadata":{"id":"` + id + `"},"data":{}}}`
+		url := o.env.Endpoint() + "/000000000000/" + localNames.DLQ("trade-allocated", "allocations")
+		if _, err := queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: &url, MessageBody: &body}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // usesAllButIdle fails for a grant without a use or a reason, and for a reason

@@ -39,6 +39,10 @@ const (
 	Document = Prefix + "document"
 )
 
+// OfFailure are the attributes that tell of one failure: a message that is brought
+// back from a DLQ leaves them behind.
+var OfFailure = []string{Reason, Source, Receives, Processor, Time, Operator, Document}
+
 // Queue is a way back to the queues of a function's subscriptions, which are
 // named by their ARNs. Its methods return an error for each thing that they were
 // asked to do, in the same order, nil for what SQS has accepted. What is past
