@@ -22,29 +22,40 @@ import (
 // When ctx ends, no call is begun any more; documents that would need one
 // fail, those without any call so far with [ErrNotStarted].
 func (p *Pipeline) RunBatch(ctx context.Context, documents []Document, effects Effects) []Result {
-	b := batch{pipeline: p, ctx: ctx, effects: &effects, runs: make([]run, len(documents)), done: make(chan answer)}
+	results := make([]Result, len(documents))
+	b := batch{pipeline: p, done: make(chan answer)}
 	for i := range p.stages {
 		if call := p.stages[i].call; call != nil {
 			b.gates = append(b.gates, newGate(i, call, len(documents)))
 		}
 	}
-	results := make([]Result, len(documents))
+	if len(b.gates) == 0 { // one after another, and all in the memory of the first
+		var r run
+		for i := range documents {
+			r = run{ctx: ctx, effects: &effects, scope: r.scope, buffer: r.buffer}
+			if r.enter(&documents[i]) {
+				r.advance(p.stages)
+			}
+			results[i] = r.result
+		}
+		return results
+	}
+	b.runs = make([]run, len(documents))
 	for i := range documents {
-		b.begin(i, &documents[i])
-		if len(b.gates) == 0 {
-			results[i] = b.runs[0].result
-			b.runs[0] = run{scope: b.runs[0].scope} // one after another, they need one
-			continue
+		r := &b.runs[i]
+		r.ctx, r.effects = ctx, &effects
+		if r.enter(&documents[i]) {
+			b.advance(i, r)
+		} else {
+			b.settled(i, -1)
 		}
 		b.collect(false)
 	}
 	for b.calls > 0 {
 		b.collect(true)
 	}
-	if len(b.gates) > 0 {
-		for i := range results {
-			results[i] = b.runs[i].result
-		}
+	for i := range results {
+		results[i] = b.runs[i].result
 	}
 	return results
 }
@@ -52,8 +63,6 @@ func (p *Pipeline) RunBatch(ctx context.Context, documents []Document, effects E
 // batch is the documents of one batch on their way.
 type batch struct {
 	pipeline *Pipeline
-	ctx      context.Context
-	effects  *Effects
 	runs     []run
 	gates    []*gate
 	done     chan answer
@@ -66,23 +75,6 @@ type answer struct {
 	gate     *gate
 	response []byte
 	err      error
-}
-
-// begin starts a document.
-func (b *batch) begin(i int, d *Document) {
-	r := &b.runs[i]
-	if len(b.gates) == 0 {
-		r = &b.runs[0]
-	}
-	r.ctx, r.effects = b.ctx, b.effects
-	if b.ctx.Err() != nil {
-		r.source = d.Source
-		r.outOfTime()
-	} else if r.enter(d) {
-		b.advance(i, r)
-		return
-	}
-	b.settled(i, -1)
 }
 
 // advance takes a document to its next call, or to its end.
@@ -141,7 +133,7 @@ func (b *batch) admit(g *gate) {
 // call begins the call of a document.
 func (b *batch) call(g *gate, i int) {
 	r := &b.runs[i]
-	if b.ctx.Err() != nil {
+	if r.ctx.Err() != nil {
 		r.outOfTime()
 		g.left(i)
 		b.settled(i, g.stage)
@@ -158,7 +150,7 @@ func (b *batch) call(g *gate, i int) {
 	g.calls++
 	b.calls++
 	go func() {
-		response, err := b.effects.Invoker.Invoke(b.ctx, c)
+		response, err := r.effects.Invoker.Invoke(r.ctx, c)
 		b.done <- answer{i, g, response, err}
 	}()
 }

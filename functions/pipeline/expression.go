@@ -58,8 +58,8 @@ func follow(v *value, path []string) value {
 				return value{}
 			}
 		case array:
-			found := []value{}
 			items := v.open().items
+			found := make([]value, 0, len(items))
 			for j := range items {
 				if items[j].kind != object {
 					continue

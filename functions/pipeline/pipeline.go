@@ -43,7 +43,7 @@ var payloadStages = []string{"project", "addFields", "set", "replaceRoot"}
 // An emit stage may publish the types that are given, which are those that the
 // manifest lists as "publishes".
 func Parse(stages []byte, publishes []events.Type) (*Pipeline, error) {
-	v, err := readValue(stages)
+	v, err := readValue(slices.Clone(stages))
 	if err != nil {
 		return nil, fmt.Errorf("pipeline: %w", err)
 	}

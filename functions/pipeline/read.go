@@ -12,6 +12,9 @@ import (
 // readValue reads one JSON value: valid UTF-8, no name twice in an object, and
 // nothing behind it. Everything else in this file trusts that check, and is
 // little more than a search for quotation marks and brackets.
+//
+// The value shares the memory of data, which must not change as long as it is
+// used.
 func readValue(data []byte) (value, error) {
 	if !jsontext.Value(data).IsValid() {
 		var v jsontext.Value
@@ -24,7 +27,7 @@ func readValue(data []byte) (value, error) {
 		}
 		return value{}, fmt.Errorf("not JSON: %w", err)
 	}
-	s := scanner{text: string(data)}
+	s := scanner{text: view(data)}
 	s.space()
 	return s.value(), nil
 }
@@ -41,14 +44,12 @@ func readDocument(data []byte) (value, error) {
 // readFields reads the fields of an object.
 func readFields(raw string) []field {
 	s := scanner{text: raw, at: 1}
-	var fields []field
+	var few [16]field // on the stack: the heap gets what there is, and no more
+	fields := few[:0]
 	for s.space(); raw[s.at] != '}'; s.space() {
 		if raw[s.at] == ',' {
 			s.at++
 			s.space()
-		}
-		if fields == nil {
-			fields = make([]field, 0, 8)
 		}
 		name := s.string()
 		s.space()
@@ -56,13 +57,16 @@ func readFields(raw string) []field {
 		s.space()
 		fields = append(fields, field{name.content(), s.value()})
 	}
-	return fields
+	all := make([]field, len(fields))
+	copy(all, fields)
+	return all
 }
 
 // readItems reads the elements of an array.
 func readItems(raw string) []value {
 	s := scanner{text: raw, at: 1}
-	var items []value
+	var few [16]value
+	items := few[:0]
 	for s.space(); raw[s.at] != ']'; s.space() {
 		if raw[s.at] == ',' {
 			s.at++
@@ -70,7 +74,9 @@ func readItems(raw string) []value {
 		}
 		items = append(items, s.value())
 	}
-	return items
+	all := make([]value, len(items))
+	copy(all, items)
+	return all
 }
 
 // scanner goes through valid JSON.

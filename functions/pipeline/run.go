@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,7 +17,7 @@ import (
 // Document is what goes through a pipeline: an event's detail, {"metadata": …,
 // "data": …}, or any other JSON object.
 type Document struct {
-	JSON   []byte
+	JSON   []byte // is not changed, and must not be while the document is on its way
 	Source Source
 }
 
@@ -156,6 +157,7 @@ type run struct {
 	ignored  []error
 	stage    int  // the next one
 	called   bool // a call has been begun
+	buffer   []byte
 	result   Result
 }
 
@@ -173,6 +175,10 @@ func (p *Pipeline) Run(ctx context.Context, d Document, effects Effects) Result 
 // enter reads the document; false if that is the end of it.
 func (r *run) enter(d *Document) bool {
 	r.source = d.Source
+	if r.ctx.Err() != nil {
+		r.outOfTime()
+		return false
+	}
 	v, err := readDocument(d.JSON)
 	if err != nil {
 		r.die("", err, documentText(d.JSON))
@@ -202,7 +208,8 @@ func (r *run) advance(stages []stage) *stage {
 			return nil
 		}
 	}
-	r.result = Result{Outcome: Passed, Document: r.document.json(), Emitted: r.emitted, Ignored: r.ignored}
+	r.buffer = r.document.appendJSON(r.buffer[:0])
+	r.result = Result{Outcome: Passed, Document: bytes.Clone(r.buffer), Emitted: r.emitted, Ignored: r.ignored}
 	return nil
 }
 
