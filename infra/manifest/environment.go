@@ -84,6 +84,10 @@ type Environment struct {
 	// below one. Empty: none, and a result with a callback URL goes to the DLQ.
 	CallbackHosts []string `json:"callbackHosts,omitempty"`
 
+	// UserPool has people sign in by Amazon Cognito, and what they do there become
+	// events: auth/AUTH_LOGIN and auth/AUTH_REGISTER. Nil: there is no pool.
+	UserPool *UserPool `json:"userPool,omitempty"`
+
 	// VPC is the network of the functions whose manifest says "vpc": true. Nil:
 	// there is none; such a function is then refused, but behind an endpoint,
 	// where every function reaches what this machine reaches.
@@ -114,6 +118,23 @@ type Quotas struct {
 	// EventBridge quotas"). A subscription is a rule, and so is a running tail.
 	RulesPerBus int `json:"rulesPerBus,omitempty"`
 }
+
+// UserPool is what differs between the user pools of environments.
+type UserPool struct {
+	// SelfSignUp lets people make accounts for themselves. Default false: an
+	// administrator makes them.
+	SelfSignUp bool `json:"selfSignUp,omitempty"`
+
+	// MFA is MFARequired for a second factor, an authenticator application, of
+	// everyone; empty leaves it to each person.
+	MFA MFA `json:"mfa,omitempty"`
+}
+
+// MFA says who needs a second factor.
+type MFA string
+
+// MFARequired is a second factor for everyone.
+const MFARequired MFA = "required"
 
 // VPC is where a function runs that reaches a database.
 type VPC struct {

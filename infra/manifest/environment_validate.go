@@ -87,6 +87,9 @@ func (e Environment) Validate() error {
 	if q := e.Quotas.RulesPerBus; q != 0 && (q < 100 || q > 100_000) {
 		v.fault("quotas: rulesPerBus must be 100 to 100000 (got %d); leave it out for AWS's default", q)
 	}
+	if e.UserPool != nil && e.UserPool.MFA != "" && e.UserPool.MFA != MFARequired {
+		v.fault("userPool: mfa %q must be %q; leave it out to let people choose", e.UserPool.MFA, MFARequired)
+	}
 	if e.VPC != nil {
 		v.ids("vpc: subnetIds", "subnet-0a1b2c3d4e5f60718", subnetID, e.VPC.SubnetIDs)
 		v.ids("vpc: securityGroupIds", "sg-0a1b2c3d4e5f60718", securityGroupID, e.VPC.SecurityGroupIDs)
@@ -109,6 +112,7 @@ func (e Environment) validateEndpoint(v *validator) {
 		{e.BusLogLevel != "", "no log of the bus", "busLogLevel"},
 		{e.EncryptionKey != "", "no key of KMS", "encryptionKey"},
 		{e.VPC != nil, "no VPC", "vpc"},
+		{e.UserPool != nil, "no user pool", "userPool"},
 	} {
 		if absent.asked {
 			v.fault("there is %s behind an endpoint: leave out %s", absent.what, absent.setting)

@@ -24,6 +24,7 @@ const (
 	OperationsStack = "operations"
 	SchemasStack    = "schemas"
 	AccessStack     = "access"
+	UserPoolStack   = "user-pool"
 )
 
 // OutboxRelay is the program that moves committed events from the outbox table
@@ -34,8 +35,17 @@ const OutboxRelay = "outbox-relay"
 // short name.
 const Breaker = "breaker"
 
-// Programs are Penstock's own, by their short names, sorted.
+// AuthTrigger is the program that announces what people do in the user pool, as a
+// function's short name.
+const AuthTrigger = "auth-trigger"
+
+// Programs are Penstock's own, which every environment has, by their short names,
+// sorted.
 var Programs = []string{Breaker, OutboxRelay}
+
+// OptionalPrograms are those of Penstock's own that an environment has if it asks
+// for what they are part of, by their short names, sorted.
+var OptionalPrograms = []string{AuthTrigger}
 
 // PipelineRunner is the program that runs the functions that are pipelines.
 const PipelineRunner = "pipeline"
@@ -82,6 +92,9 @@ func (n Names) Archive() string { return n.Bus() }
 // KeyAlias is the alias of the key that everything is encrypted with, where the
 // bus stack makes one.
 func (n Names) KeyAlias() string { return "alias/" + n.Bus() }
+
+// UserPool is the pool of the people who sign in.
+func (n Names) UserPool() string { return n.Bus() }
 
 // Registry is the registry of event schemas.
 func (n Names) Registry() string { return n.Bus() }
@@ -168,10 +181,10 @@ func (n Names) Export(value string) string { return n.Bus() + "-" + value }
 // that no function may bear it.
 func Reserved(fn string) bool {
 	switch fn {
-	case BusStack, DataStack, OperationsStack, SchemasStack, AccessStack:
+	case BusStack, DataStack, OperationsStack, SchemasStack, AccessStack, UserPoolStack:
 		return true
 	}
-	return slices.Contains(Programs, fn) || slices.Contains(Runners, fn)
+	return slices.Contains(Programs, fn) || slices.Contains(OptionalPrograms, fn) || slices.Contains(Runners, fn)
 }
 
 // Both become parts of names that must be lower case, and of each other's.

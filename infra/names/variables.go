@@ -45,6 +45,10 @@ const (
 	// VarTopic is the ARN of the topic by which people are told. The breaker has
 	// it.
 	VarTopic = "PENSTOCK_TOPIC"
+
+	// VarUnsentQueue is the URL of the queue of what the auth trigger could not put
+	// on the bus in time.
+	VarUnsentQueue = "PENSTOCK_UNSENT_QUEUE"
 )
 
 // TableVar is the environment variable that holds a table's name, for each of

@@ -13,7 +13,7 @@ import (
 // delete, or replace by an empty one.
 type Removal struct {
 	Stack string
-	Kind  string // queue, table, bus or archive
+	Kind  string // queue, table, bus, archive or user pool
 	Name  string // on AWS; the logical id where the template gives none
 
 	// Replaced says that another is made in its place: what it is made of
@@ -39,6 +39,9 @@ var durable = map[string]struct {
 	"AWS::DynamoDB::Table":  {"table", "TableName", []string{"KeySchema", "LocalSecondaryIndexes", "ImportSourceSpecification"}},
 	"AWS::Events::EventBus": {"bus", "Name", nil},
 	"AWS::Events::Archive":  {"archive", "ArchiveName", []string{"SourceArn"}},
+
+	// "AWS::Cognito::UserPool": other changes of what people sign in with fail.
+	"AWS::Cognito::UserPool": {"user pool", "UserPoolName", []string{"AliasAttributes", "UsernameAttributes", "UsernameConfiguration"}},
 }
 
 // kept is a resource that keeps something.

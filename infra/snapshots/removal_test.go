@@ -38,6 +38,8 @@ func TestWhatKeepsDataIsNotRemovedWithoutAQuestion(t *testing.T) {
 		{"a queue that becomes a table", queue("Ledger", "q"), table, "queue q (stack shop-prod-data) would be deleted"},
 		{"a queue without a name", `"Q": {"Type": "AWS::SQS::Queue"}`, "", "queue Q (stack shop-prod-data) would be deleted"},
 		{"a bus", `"B": {"Type": "AWS::Events::EventBus", "Properties": {"Name": "shop-prod"}}`, "", "bus shop-prod (stack shop-prod-data) would be deleted"},
+		{"how people of a pool are named", `"P": {"Type": "AWS::Cognito::UserPool", "Properties": {"UserPoolName": "shop", "UsernameAttributes": ["email"]}}`,
+			`"P": {"Type": "AWS::Cognito::UserPool", "Properties": {"UserPoolName": "shop", "UsernameAttributes": ["phone_number"]}}`, "user pool shop (stack shop-prod-data) would be replaced"},
 		{"an archive", `"A": {"Type": "AWS::Events::Archive", "Properties": {"ArchiveName": "shop", "SourceArn": "a"}}`,
 			`"A": {"Type": "AWS::Events::Archive", "Properties": {"ArchiveName": "shop", "SourceArn": "b"}}`, "archive shop (stack shop-prod-data) would be replaced"},
 	} {

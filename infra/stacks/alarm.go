@@ -38,8 +38,8 @@ func ruleMetric(name, bus, rule string) metric {
 	return metric{"AWS/Events", name, []dimension{{"EventBusName", bus}, {"RuleName", rule}}}
 }
 
-// outboxMetric is one that the relay reports; see functions/system/outbox-relay.
-func outboxMetric(n names.Names, name string) metric {
+// programMetric is one that a program of Penstock's own reports; see functions/system.
+func programMetric(n names.Names, name string) metric {
 	return metric{"Penstock", name, []dimension{{"App", n.App}, {"Environment", n.Env}}}
 }
 
@@ -185,11 +185,11 @@ func sharedAlarms(p *project, o *Operations) {
 	scopes := map[string]constructs.Construct{} // by the program
 	for _, a := range []alarm{
 		{
-			name: n.FunctionAlarm(names.OutboxRelay, "oldest"), metric: outboxMetric(n, "OutboxOldestAge"), stat: "Maximum", above: 300, minutes: 3, ofMinutes: 5, always: true,
+			name: n.FunctionAlarm(names.OutboxRelay, "oldest"), metric: programMetric(n, "OutboxOldestAge"), stat: "Maximum", above: 300, minutes: 3, ofMinutes: 5, always: true,
 			description: "Committed events wait in the outbox for more than 5 minutes, or the relay does not report (insufficient data). None is lost. Read the log of " + relay + ": is the bus throttled, or the relay refused?",
 		},
 		{
-			name: n.FunctionAlarm(names.OutboxRelay, "set-aside"), metric: outboxMetric(n, "OutboxEventsSetAside"), stat: "Maximum", minutes: 1, ofMinutes: 1,
+			name: n.FunctionAlarm(names.OutboxRelay, "set-aside"), metric: programMetric(n, "OutboxEventsSetAside"), stat: "Maximum", minutes: 1, ofMinutes: 1,
 			description: "The bus will never take some events of the outbox: they are set aside in the table " + n.Table(names.OutboxTable) + " with the reason (attribute setAside), and in the log of " + relay + ". Mend what publishes them; take the attribute away to have one sent again.",
 		},
 		{

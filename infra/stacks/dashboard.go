@@ -79,11 +79,11 @@ func dashboards(p *project, functions []manifest.Function) []string {
 		line{metric{"AWS/Events", "MatchedEvents", []dimension{{"EventBusName", n.Bus()}}}, "matched by a rule", "Sum", blue},
 		line{metric{"AWS/Events", "TriggeredRules", []dimension{{"EventBusName", n.Bus()}}}, "times a rule matched", "Sum", grey})
 	first.graph("Outbox: events",
-		line{outboxMetric(n, "OutboxEventsSent"), "sent", "Sum", green},
-		line{outboxMetric(n, "OutboxBacklog"), "waiting", "Maximum", blue},
-		line{outboxMetric(n, "OutboxEventsFailed"), "failed, sent again", "Sum", grey},
-		line{outboxMetric(n, "OutboxEventsSetAside"), "set aside", "Maximum", red})
-	first.graph("Outbox: oldest event, s", line{outboxMetric(n, "OutboxOldestAge"), "age", "Maximum", blue})
+		line{programMetric(n, "OutboxEventsSent"), "sent", "Sum", green},
+		line{programMetric(n, "OutboxBacklog"), "waiting", "Maximum", blue},
+		line{programMetric(n, "OutboxEventsFailed"), "failed, sent again", "Sum", grey},
+		line{programMetric(n, "OutboxEventsSetAside"), "set aside", "Maximum", red})
+	first.graph("Outbox: oldest event, s", line{programMetric(n, "OutboxOldestAge"), "age", "Maximum", blue})
 	first.graph("Penstock's own programs: errors",
 		line{functionMetric("Errors", relay), "relay", "Sum", red},
 		line{functionMetric("Errors", n.Function(names.Breaker)), "breaker", "Sum", grey})

@@ -12,6 +12,8 @@
 //	                        rule, queue, DLQs, event source mapping and alarms
 //	<app>-<env>-access      managed policies for applications that publish, and for
 //	                        people who use the command
+//	<app>-<env>-user-pool   the people who sign in, and what announces it, where
+//	                        the environment has a user pool
 //	<app>-<env>-schemas     the registry of event schemas, where one is wanted
 //
 // The bus is deployed before the data, and the data before the functions. Stacks
@@ -84,6 +86,9 @@ type Stacks struct {
 	// Schemas is nil in an environment without a schema registry.
 	Schemas *Schemas
 
+	// UserPool is nil in an environment without one.
+	UserPool *UserPool
+
 	project   *project
 	functions map[string]*Function
 }
@@ -124,6 +129,10 @@ func New(app awscdk.App, props *Props) *Stacks {
 	s.Data.Stack.AddStackDependency(s.Bus.Stack, nil)
 	s.Operations = newOperations(in, declared.functions)
 	s.Operations.Stack.AddStackDependency(s.Data.Stack, nil)
+	if p.Env.UserPool != nil {
+		s.UserPool = newUserPool(in)
+		s.UserPool.Stack.AddStackDependency(s.Operations.Stack, nil)
+	}
 	for i := range declared.functions {
 		f := newFunction(in, &declared.functions[i])
 		f.Stack.AddStackDependency(s.Operations.Stack, nil)

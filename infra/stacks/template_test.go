@@ -48,6 +48,7 @@ var (
 		BusLogLevel: manifest.LogTrace, ArchiveRetentionDays: 90, EncryptionKey: manifest.CreateKey,
 		AlarmEmails: []string{"oncall@example.com"},
 		Tags:        map[string]string{"team": "payments"},
+		UserPool:    &manifest.UserPool{SelfSignUp: true, MFA: manifest.MFARequired},
 		VPC:         &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
 	}
 )

@@ -41,7 +41,7 @@ func loadFunctions(root string) ([]manifest.Function, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, program := range names.Programs {
+	for _, program := range slices.Concat(names.Programs, names.OptionalPrograms) {
 		functions = append(functions, manifest.Function{Name: program})
 	}
 	slices.SortFunc(functions, func(a, b manifest.Function) int { return cmp.Compare(a.Name, b.Name) })
@@ -166,7 +166,10 @@ func listFunctions(ctx context.Context, target *cli.Target) ([]listedFunction, e
 			return err
 		})
 	}
-	return out, group.Wait()
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(out, func(f listedFunction) bool { return !f.Deployed && slices.Contains(names.OptionalPrograms, f.Name) }), nil
 }
 
 func listFunction(ctx context.Context, client *lambda.Client, n names.Names, f manifest.Function) (listedFunction, error) {
