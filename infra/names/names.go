@@ -106,6 +106,9 @@ func (n Names) PublishPolicy(source string) string { return n.Bus() + "-publish-
 // OperatePolicy is the managed policy of those who use the command.
 func (n Names) OperatePolicy() string { return n.Bus() + "-operate" }
 
+// ConnectPolicy is the managed policy of connectors.
+func (n Names) ConnectPolicy() string { return n.Bus() + "-connect" }
+
 // TailPrefix begins the names of the rules and queues that a tail makes.
 func (n Names) TailPrefix() string { return n.Bus() + "-tail-" }
 

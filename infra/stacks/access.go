@@ -22,6 +22,10 @@ type Access struct {
 	// outbox or at once; by source.
 	Publish map[string]awsiam.CfnManagedPolicy
 
+	// Connect lets a connector find the functions that declare topics, and invoke
+	// functions.
+	Connect awsiam.CfnManagedPolicy
+
 	// Operate lets people do what the command does, but neither deploy nor read
 	// a secret's value.
 	Operate awsiam.CfnManagedPolicy
@@ -34,6 +38,14 @@ func newAccess(p *project) *Access {
 			"Publish the events of "+s.name+" on the bus "+p.names.Bus(),
 			[]statement{putEvents(p.names, s), enqueueEvents(p.names, s.types)})
 	}
+	a.Connect = newManagedPolicy(a.Stack, "Connect", p.names.ConnectPolicy(),
+		"Invoke the functions of "+p.names.Bus()+" by the topics that they declare", []statement{
+			// It takes no resource ("Actions, resources, and condition keys for AWS
+			// Resource Groups Tagging API").
+			{actions: []string{"tag:GetResources"}, resources: []*string{jsii.String("*")}},
+			{actions: []string{"lambda:InvokeFunction"}, resources: []*string{arn("lambda", "function:"+p.names.Function("*"))}},
+		})
+	suppress(a.Connect, "AwsSolutions-IAM5", "The functions of an environment are told by the beginning of their names, and what finds them takes no resource.")
 	a.Operate = newManagedPolicy(a.Stack, "Operate", p.names.OperatePolicy(),
 		"What the penstock command does in "+p.names.Bus()+", but for reading secrets; no deployment", operations(p.names))
 	suppress(a.Operate, "AwsSolutions-IAM5", "The resources of an environment are told by the beginning of their names, and what lists them takes no resource.")

@@ -33,6 +33,17 @@ func TestEachSourceHasAPolicyToPublishItsOwnTypesAndNoOthers(t *testing.T) {
 	}
 }
 
+func TestConnectorsMayFindAndInvokeFunctionsAndNothingElse(t *testing.T) {
+	policy := shopIn(t, dev)["penstock-dev-access"].named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", "penstock-dev-connect")
+	want := []statement{
+		{effect: "Allow", actions: []string{"tag:GetResources"}, resources: []string{"*"}},
+		{effect: "Allow", actions: []string{"lambda:InvokeFunction"}, resources: []string{"arn:${AWS::Partition}:lambda:" + region + "function:penstock-dev-*"}},
+	}
+	if got := statementsOf(policy.Properties["PolicyDocument"]); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got  %v\nwant %v", got, want)
+	}
+}
+
 func TestOperatorsNeitherReadSecretsNorDeploy(t *testing.T) {
 	for env, stack := range map[string]template{"dev": shopIn(t, dev)["penstock-dev-access"], "prod": shopIn(t, prod)["penstock-prod-access"]} {
 		policy := stack.named(t, "AWS::IAM::ManagedPolicy", "ManagedPolicyName", "penstock-"+env+"-operate")
