@@ -29,6 +29,10 @@ func (f httpFunctions) Invoke(ctx context.Context, functionARN, sourceARN string
 	return result.Payload, result.FunctionError != "", nil
 }
 
+// DevPrefix begins the paths that are Config.Dev's. No bucket and no queue has
+// such a name.
+const DevPrefix = "/_dev/"
+
 // handler serves HTTP APIs and the test issuer below their own paths, and the
 // wire protocols of the services everywhere else.
 func (e *Environment) handler() http.Handler {
@@ -39,6 +43,8 @@ func (e *Environment) handler() http.Handler {
 			e.httpAPIs.ServeHTTP(w, r)
 		case strings.HasPrefix(r.URL.Path, oidc.Prefix):
 			e.issuer.ServeHTTP(w, r)
+		case e.config.Dev != nil && strings.HasPrefix(r.URL.Path, DevPrefix):
+			e.config.Dev.ServeHTTP(w, r)
 		default:
 			services.ServeHTTP(w, r)
 		}

@@ -79,6 +79,9 @@ type Config struct {
 	// Logger is told of what goes wrong inside, and of events that no rule
 	// matches. It must be set.
 	Logger *slog.Logger
+	// Dev, if set, answers what is asked below [DevPrefix]: whoever runs the
+	// environment tells of it there.
+	Dev http.Handler
 	// Building, if set, is told of the programs that are about to be built.
 	Building func(packages []string)
 }

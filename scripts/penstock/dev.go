@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -20,6 +21,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
+	"github.com/penstock-dev/penstock/scripts/internal/devstate"
 	"github.com/penstock-dev/penstock/scripts/internal/project"
 )
 
@@ -127,6 +129,7 @@ func (f *devFlags) run(cmd *cobra.Command, asJSON bool) error {
 	if f.watch {
 		if err := reload.run(ctx, began); err != nil {
 			fmt.Fprintln(progress, "warning: changes of code are not noticed:", err)
+			reload.state.Unwatched()
 		}
 	}
 	<-ctx.Done()
@@ -174,8 +177,10 @@ func (f *devFlags) start(ctx context.Context, progress io.Writer) (*local.Enviro
 	if !filepath.IsAbs(dataDir) {
 		dataDir = filepath.Join(root, dataDir)
 	}
+	_, node := exec.LookPath("node")
+	state := devstate.NewKeeper(devstate.State{Root: root, Watching: f.watch, Node: node == nil, Deployed: snapshot.Inputs})
 	env, err := local.Start(ctx, local.Config{
-		Snapshot: snapshot, Root: root, DataDir: dataDir, Reset: f.reset, Port: f.port, IAM: f.iam.mode,
+		Dev: state, Snapshot: snapshot, Root: root, DataDir: dataDir, Reset: f.reset, Port: f.port, IAM: f.iam.mode,
 		Account: settings.Account, Region: settings.Region,
 		Logger: slog.New(slog.NewTextHandler(progress, nil)),
 		Building: func(packages []string) {
@@ -185,7 +190,7 @@ func (f *devFlags) start(ctx context.Context, progress io.Writer) (*local.Enviro
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, nil, cli.Misusef("port %d is taken: give another with --port, or --port 0 for any free one", f.port)
 	}
-	return env, &reloader{env: env, app: snapshot.App, root: root, cdkDir: filepath.Join(dataDir, "cdk"), out: progress, inputs: inputs}, err
+	return env, &reloader{env: env, app: snapshot.App, root: root, cdkDir: filepath.Join(dataDir, "cdk"), out: progress, inputs: inputs, state: state}, err
 }
 
 // describe prints what was deployed and how to reach it.

@@ -43,7 +43,7 @@ func TestSessions(t *testing.T) {
 		Dir: "testdata/script",
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dev": sessionDev(t), "listening": sessionListening, "exits": sessionExits, "until": sessionUntil, "readid": sessionReadID, "aws": sessionAWS,
-			"awsto": sessionAWSTo,
+			"awsto": sessionAWSTo, "shop": sessionShop(t),
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Defer(func() {
@@ -86,6 +86,17 @@ func sessionDev(t *testing.T) func(*testscript.TestScript, bool, []string) {
 		for name, value := range d.Exports {
 			ts.Setenv(name, value)
 		}
+	}
+}
+
+// sessionShop is the command `shop`: it makes an adopter's project, $WORK/shop, which
+// is $PROJECT from then on, and goes there.
+func sessionShop(t *testing.T) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		dir := ts.MkAbs(ts.Getenv("WORK") + "/shop")
+		ts.Check(copyShop(projectRoot(t), dir))
+		ts.Setenv("PROJECT", dir)
+		ts.Check(ts.Chdir(dir))
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -103,20 +102,7 @@ func (p *templates) save(f *manifest.Function) error {
 	if err := e.Encode(list); err != nil {
 		return err
 	}
-	file := filepath.Join(p.root, filepath.FromSlash(p.file(f)))
-	// Elsewhere, so that it is no file of the function's.
-	temp, err := os.CreateTemp(p.root, ".penstock-new-")
-	if err != nil {
-		return err
-	}
-	_, err = temp.Write(out.Bytes())
-	if err = errors.Join(err, temp.Chmod(0o644), temp.Close()); err == nil {
-		err = os.Rename(temp.Name(), file)
-	}
-	if err != nil {
-		_ = os.Remove(temp.Name())
-	}
-	return err
+	return project.WriteFile(p.root, p.file(f), out.Bytes())
 }
 
 // shownTemplate is a template as the commands print it.

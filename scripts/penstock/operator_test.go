@@ -79,6 +79,7 @@ var without = map[string]string{
 	"functions generate": "writes files", "outbox schema": "prints a script",
 	"notifications create": "writes files", "notifications delete": "writes files", "notifications get": "reads files", "notifications list": "reads files", "notifications update": "writes files",
 	"notifications activate": "writes files", "notifications deactivate": "writes files", "secrets": "prints help",
+	"subscriptions create": "writes files, and looks as get does", "subscriptions update": "writes files, and looks as get does", "subscriptions delete": "writes files, and looks as get does",
 }
 
 func TestTheOperatorsPolicyIsWhatTheVerbsNeed(t *testing.T) {

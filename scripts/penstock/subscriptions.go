@@ -24,18 +24,20 @@ import (
 func newSubscriptions(common *cli.Flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "subscriptions",
-		Short: "Which subscriptions receive, which are stopped and why; stop and resume one",
-		Long: `Which subscriptions receive, which are stopped and why; stop and resume one.
+		Short: "Which subscriptions receive, what waits, which are stopped and why; make, change, stop them",
+		Long: `The project's subscriptions: which receive and what waits for them, which are
+stopped and why; creating, changing and deleting them, stopping and resuming.
 
 A subscription is stopped by the breaker, when too many of its events fail, or
-by a person. Its events wait in its queue, for up to 4 days, and are delivered
-once it is enabled.
+disabled by a person. Its events wait in its queue, for up to 4 days, and are
+delivered once it is enabled.
 
 A NAME is function/subscription, such as withdrawal-fee/withdrawals.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newSubscriptionsList(common), newSubscriptionsGet(common), newSubscriptionsEnable(common), newSubscriptionsDisable(common))
+	cmd.AddCommand(newSubscriptionsList(common), newSubscriptionsGet(common), newSubscriptionsCreate(common), newSubscriptionsUpdate(common),
+		newSubscriptionsDelete(common), newSubscriptionsEnable(common), newSubscriptionsDisable(common))
 	return cmd
 }
 

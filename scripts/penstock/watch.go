@@ -18,6 +18,7 @@ import (
 	"github.com/penstock-dev/penstock/infra/manifest"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
+	"github.com/penstock-dev/penstock/scripts/internal/devstate"
 	"github.com/penstock-dev/penstock/scripts/internal/synth"
 	"github.com/penstock-dev/penstock/scripts/internal/watch"
 )
@@ -36,6 +37,7 @@ type reloader struct {
 	cdkDir string // what the compiled CDK app is kept in
 	out    io.Writer
 	inputs map[string]string // the hashes of what the last synthesis that was tried has read
+	state  *devstate.Keeper  // tells other commands
 
 	watcher *watch.Watcher
 	sources map[string]*watch.Sources // by package of a function
@@ -115,6 +117,9 @@ func (r *reloader) reload(ctx context.Context, changes watch.Changes) error {
 		if built, fault = r.synthesize(ctx, edited); built {
 			return fault
 		}
+		if fault != nil {
+			r.state.Failed(inputs, fault)
+		}
 	}
 	if r.pending != nil && (changes.Overflow || slices.ContainsFunc(changes.Files, r.mayMove)) {
 		return r.update(ctx, r.pending)
@@ -178,6 +183,7 @@ func (r *reloader) synthesize(ctx context.Context, edited []string) (built bool,
 	snapshot, err := synth.Run(ctx, synth.Config{Root: r.root, App: r.app, Env: localEnv, Dir: r.cdkDir})
 	if errors.Is(err, synth.ErrNoNode) {
 		fmt.Fprintf(r.out, "nothing was changed: %v\n", err)
+		r.state.Failed(r.inputs, err)
 		return false, nil
 	}
 	if err != nil {
@@ -208,9 +214,11 @@ func (r *reloader) update(ctx context.Context, snapshot *snapshots.Snapshot) err
 	r.pending = snapshot
 	changes, err := r.env.Update(ctx, snapshot)
 	if err != nil {
+		r.state.Failed(snapshot.Inputs, err)
 		return err
 	}
 	r.pending = nil
+	r.state.Deployed(snapshot.Inputs)
 	if changes.None() {
 		fmt.Fprintln(r.out, "updated: nothing differs")
 		return nil

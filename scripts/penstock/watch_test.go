@@ -77,30 +77,50 @@ import (
 func main() { lambda.Start(func() (string, error) { return text.Answer, nil }) }
 `
 
-func startShop(t *testing.T, path string) *shop {
-	t.Helper()
-	root := projectRoot(t)
-	s := &shop{dir: t.TempDir(), screen: &screen{}}
+// copyShop makes a project that uses Penstock as an adopter's does, in a folder: two
+// functions of this repository, in a module of its own.
+func copyShop(root, dir string) error {
 	for _, file := range []string{"go.sum", "cdk.json", "infra/main.go", "infra/environments.json", "infra/tables.json",
-		"functions/withdrawal-fee/main.go", "functions/withdrawal-fee/handler.go", "functions/withdrawal-fee/function.json", "functions/trade-allocated/function.json"} {
+		"functions/withdrawal-fee/main.go", "functions/withdrawal-fee/handler.go", "functions/withdrawal-fee/function.json",
+		"functions/trade-allocated/main.go", "functions/trade-allocated/handler.go", "functions/trade-allocated/function.json"} {
 		data, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
-		s.write(t, file, string(data))
+		if err := writeBelow(dir, file, data); err != nil {
+			return err
+		}
 	}
-	if err := os.CopyFS(filepath.Join(s.dir, "infra/snapshots/local"), os.DirFS(filepath.Join(root, "infra/snapshots/local"))); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.CopyFS(filepath.Join(s.dir, "schemas"), os.DirFS(filepath.Join(root, "schemas"))); err != nil {
-		t.Fatal(err)
+	for _, folder := range []string{"infra/snapshots/local", "schemas"} {
+		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(root, folder))); err != nil {
+			return err
+		}
 	}
 	module, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
+		return err
+	}
+	return writeBelow(dir, "go.mod", []byte(strings.Replace(string(module), "module github.com/penstock-dev/penstock", "module example.com/shop", 1)+
+		"\nrequire github.com/penstock-dev/penstock v0.0.0\n\nreplace github.com/penstock-dev/penstock => "+root+"\n"))
+}
+
+func writeBelow(dir, file string, data []byte) error {
+	file = filepath.Join(dir, file)
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, data, 0o644)
+}
+
+func startShop(t *testing.T, path string) *shop {
+	t.Helper()
+	s := &shop{dir: t.TempDir(), screen: &screen{}}
+	if err := copyShop(projectRoot(t), s.dir); err != nil {
 		t.Fatal(err)
 	}
-	s.write(t, "go.mod", strings.Replace(string(module), "module github.com/penstock-dev/penstock", "module example.com/shop", 1)+
-		"\nrequire github.com/penstock-dev/penstock v0.0.0\n\nreplace github.com/penstock-dev/penstock => "+root+"\n")
+	if err := os.Remove(filepath.Join(s.dir, "functions/trade-allocated/handler.go")); err != nil {
+		t.Fatal(err)
+	}
 	s.write(t, "functions/trade-allocated/main.go", answering)
 	s.answer(t, `"one"`)
 	s.start(t, path)
@@ -133,11 +153,7 @@ func (s *shop) start(t *testing.T, path string) {
 
 func (s *shop) write(t *testing.T, file, content string) {
 	t.Helper()
-	file = filepath.Join(s.dir, file)
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+	if err := writeBelow(s.dir, file, []byte(content)); err != nil {
 		t.Fatal(err)
 	}
 }

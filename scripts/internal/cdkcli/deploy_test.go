@@ -24,9 +24,6 @@ import (
 	"github.com/penstock-dev/penstock/scripts/internal/mototest"
 )
 
-// variable names the CDK's command, which .ci/run installs.
-const variable = "PENSTOCK_CDK"
-
 const env = "dev"
 
 // The CDK's own command deploys the environment dev to moto, an account that is
@@ -34,9 +31,9 @@ const env = "dev"
 // stacks: moto makes nothing of the types of resources that it does not know, and
 // the test prints those.
 func TestAnEnvironmentIsDeployedChangedAndDestroyed(t *testing.T) {
-	program := os.Getenv(variable)
+	program := os.Getenv(cdkcli.Variable)
 	if program == "" {
-		t.Skipf("skipped: %s does not name cdk, as `npm install %s` installs it", variable, cdkcli.Package)
+		t.Skipf("skipped: %s does not name cdk, as `npm install %s` installs it", cdkcli.Variable, cdkcli.Package)
 	}
 	server := mototest.Start(t)
 	root := project(t)
