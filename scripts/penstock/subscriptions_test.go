@@ -56,7 +56,7 @@ func TestAMisuseOfSubscriptionsAndFunctionsChangesNothing(t *testing.T) {
 		{create + "--max-receives 0", "maxReceiveCount must be 1 to 1000 (got 0)"},
 		{create + "--filter {", "--filter { is not JSON"},
 		{create + "--filter []", "the filter must be an object"},
-		{create + `--filter {"data":{"amuont":[1]}}`, "did you mean amount"},
+		{create + `--filter {"data":{"amuont":[1]}}`, "did you mean data.amount"},
 		{create + "--filter @none.json", "--filter: open none.json"},
 		{create + "--receive texts", `receive "texts" must be "events" or "notifications"`},
 		{create + "--breaker half", `--breaker "half": want on or off`},

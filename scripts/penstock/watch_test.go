@@ -91,7 +91,7 @@ func copyShop(root, dir string) error {
 			return err
 		}
 	}
-	for _, folder := range []string{"infra/snapshots/local", "schemas"} {
+	for _, folder := range []string{"infra/snapshots/local", "infra/snapshots/prod", "schemas"} {
 		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(root, folder))); err != nil {
 			return err
 		}
