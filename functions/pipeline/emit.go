@@ -76,7 +76,11 @@ func (s emitStep) apply(r *run) (bool, error) {
 	if v.kind != object {
 		return false, &evaluationError{s.at, fmt.Errorf("the data of %s must be an object, and is %s (of type %s)", s.of, v.shown(), v.typeName())}
 	}
-	e := Emission{ID: events.DeriveID(r.source.OccurredAt, r.source.Key, s.of, s.index), Type: s.of, Data: v.json()}
+	data, err := v.json()
+	if err != nil {
+		return false, &evaluationError{s.at, err}
+	}
+	e := Emission{ID: events.DeriveID(r.source.OccurredAt, r.source.Key, s.of, s.index), Type: s.of, Data: data}
 	if r.effects.Schemas != nil {
 		if err := r.effects.Schemas.Validate(e.Type, e.Data); err != nil {
 			if violated, ok := errors.AsType[*schema.Error](err); ok {

@@ -138,7 +138,8 @@ func (e *External) callOf(r *run) (Call, error) {
 			return Call{}, err
 		}
 	}
-	return Call{External: e, Payload: payload.document.json(), Source: r.source}, nil
+	body, err := payload.document.json()
+	return Call{External: e, Payload: body, Source: r.source}, err
 }
 
 // put puts a response into the document. One of no bytes sets nothing; one that

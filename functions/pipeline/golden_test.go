@@ -38,7 +38,7 @@ type golden struct {
 
 type goldenRun struct{ in, kind, want string }
 
-func readGolden(t *testing.T, file string) []golden {
+func readGolden(t testing.TB, file string) []golden {
 	t.Helper()
 	data, err := os.ReadFile(file)
 	if err != nil {

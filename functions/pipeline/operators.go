@@ -212,6 +212,9 @@ func concat(operands []value) (value, error) {
 			return value{}, fmt.Errorf("$concat takes strings, not a value of type %s (%s)", v.typeName(), v.shown())
 		}
 	}
+	if n > MaxBytes {
+		return value{}, errTooLarge
+	}
 	b := make([]byte, 0, n)
 	for i := range operands {
 		b = append(b, operands[i].str...)
@@ -228,7 +231,7 @@ func toString(operands []value) (value, error) {
 	case object, array:
 		return value{}, fmt.Errorf("$toString does not convert a value of type %s", v.typeName())
 	case boolean:
-		return ofText(string(v.json())), nil
+		return ofText(v.shown()), nil
 	default:
 		return ofText(string(v.number().append(nil))), nil
 	}

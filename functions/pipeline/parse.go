@@ -64,9 +64,9 @@ func a(v *value) string {
 	case array:
 		return "an array"
 	case boolean:
-		return string(v.json())
+		return v.shown()
 	}
-	return "the number " + string(v.json())
+	return "the number " + v.shown()
 }
 
 // object reads an object that has some of the known fields.

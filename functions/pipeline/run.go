@@ -58,7 +58,7 @@ type Invoker interface {
 	// An error of the function itself is a *[FunctionError], one that says that
 	// the pipeline or its surroundings are not set up rightly a *[SetupError];
 	// any other is one of the API. It retries what is transient by itself, and
-	// returns when ctx ends.
+	// returns when ctx ends. Response and payload are not changed afterwards.
 	Invoke(ctx context.Context, c Call) (response []byte, err error)
 }
 
@@ -141,7 +141,8 @@ type DeadLetter struct {
 	// "pipeline" if it was none of them.
 	Operator string `json:"operator"`
 	Reason   string `json:"reason"`
-	// Document is what that stage received; a JSON string if it is not JSON.
+	// Document is what that stage received; a JSON string if it is not JSON,
+	// null if it has more than MaxBytes.
 	Document json.RawMessage `json:"document"`
 	Source   Source          `json:"source"`
 }
@@ -208,8 +209,13 @@ func (r *run) advance(stages []stage) *stage {
 			return nil
 		}
 	}
-	r.buffer = r.document.appendJSON(r.buffer[:0])
-	r.result = Result{Outcome: Passed, Document: bytes.Clone(r.buffer), Emitted: r.emitted, Ignored: r.ignored}
+	out, err := r.document.jsonInto(r.buffer)
+	if err != nil {
+		r.fault(stages[len(stages)-1].at, err)
+		return nil
+	}
+	r.buffer = out
+	r.result = Result{Outcome: Passed, Document: bytes.Clone(out), Emitted: r.emitted, Ignored: r.ignored}
 	return nil
 }
 
@@ -219,7 +225,11 @@ func (r *run) fault(at string, err error) {
 		r.result = Result{Outcome: Failed, Err: f.error, Ignored: r.ignored, Stage: at}
 		return
 	}
-	r.die(at, err, r.document.json())
+	document, tooLarge := r.document.json()
+	if tooLarge != nil {
+		document = []byte("null")
+	}
+	r.die(at, err, document)
 }
 
 func (r *run) die(at string, err error, document []byte) {

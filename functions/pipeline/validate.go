@@ -31,7 +31,7 @@ func (p *parser) validate(at string, v *value) step {
 	}
 	here = within(here, "$jsonSchema")
 	var err error
-	if s.schema, err = schema.Compile(definition.json()); err != nil {
+	if s.schema, err = schema.Compile(definition.appendJSON(nil)); err != nil {
 		p.fault(here, "%w", err)
 		return nil
 	}
@@ -39,7 +39,11 @@ func (p *parser) validate(at string, v *value) step {
 }
 
 func (s validateStep) apply(r *run) (bool, error) {
-	err := s.schema.Validate(r.document.json())
+	document, err := r.document.json()
+	if err != nil {
+		return false, err
+	}
+	err = s.schema.Validate(document)
 	if err == nil || !s.dlq {
 		return err == nil, nil
 	}

@@ -7,7 +7,26 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// appendJSON writes a value; one that is missing as null.
+// MaxBytes is the most that a document may measure when it leaves a pipeline,
+// in any way: what MongoDB allows one ("MongoDB Limits: BSON Document Size").
+const MaxBytes = 16 << 20
+
+var errTooLarge = fmt.Errorf("it has grown beyond %d MiB", MaxBytes>>20)
+
+// json writes a value.
+func (v *value) json() ([]byte, error) { return v.jsonInto(make([]byte, 0, max(len(v.str), 512))) }
+
+// jsonInto is json that uses the memory of b.
+func (v *value) jsonInto(b []byte) ([]byte, error) {
+	b = v.appendJSON(b[:0])
+	if len(b) > MaxBytes {
+		return nil, errTooLarge
+	}
+	return b, nil
+}
+
+// appendJSON writes a value; one that is missing as null. It stops when there
+// is too much.
 func (v *value) appendJSON(b []byte) []byte {
 	switch v.kind {
 	case missing, null:
@@ -38,6 +57,9 @@ func (v *value) appendJSON(b []byte) []byte {
 	if v.kind == object {
 		b = append(b, '{')
 		for i := range v.node.fields {
+			if len(b) > MaxBytes {
+				return b
+			}
 			if i > 0 {
 				b = append(b, ',')
 			}
@@ -49,6 +71,9 @@ func (v *value) appendJSON(b []byte) []byte {
 	}
 	b = append(b, '[')
 	for i := range v.node.items {
+		if len(b) > MaxBytes {
+			return b
+		}
 		if i > 0 {
 			b = append(b, ',')
 		}
@@ -56,8 +81,6 @@ func (v *value) appendJSON(b []byte) []byte {
 	}
 	return append(b, ']')
 }
-
-func (v *value) json() []byte { return v.appendJSON(make([]byte, 0, max(len(v.str), 512))) }
 
 func appendQuoted(b []byte, s string) []byte {
 	for i := range len(s) {
@@ -71,15 +94,21 @@ func appendQuoted(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// shown is a value for an error: short, and its text cut off.
+// shown is a value for an error: a short one as it is, of a long one its
+// beginning.
 func (v *value) shown() string {
 	const most = 60
-	if v.kind == missing {
+	switch v.kind {
+	case missing:
 		return "missing"
+	case object, array:
+		if n := v.open(); len(n.fields)+len(n.items) > most/2 {
+			return "a large " + v.typeName()
+		}
 	}
-	b := v.json()
-	if len(b) <= most {
-		return string(b)
+	text := []rune(string(v.appendJSON(nil)))
+	if len(text) <= most {
+		return string(text)
 	}
-	return fmt.Sprintf("%s… (%s)", []byte(string([]rune(string(b[:most]))[:most/2])), v.typeName())
+	return string(text[:most]) + "…"
 }
