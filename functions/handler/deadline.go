@@ -40,7 +40,10 @@ func End(ctx context.Context) (end time.Time, ok bool) {
 	return end, ok
 }
 
-var errNotStarted = errors.New("not started: the time of the invocation had run out")
+// ErrNotStarted is the error of an event that nothing was done for, since time had
+// run out. It comes back soon, and if it has no receive left it is sent afresh, as
+// it has not failed yet.
+var ErrNotStarted = errors.New("not started: the time of the invocation had run out")
 
 // startInTime fails records whose context has ended before they are started, so
 // that they come back soon. That costs them a receive, which is not their fault:
@@ -48,7 +51,7 @@ var errNotStarted = errors.New("not started: the time of the invocation had run 
 func startInTime(next Handler) Handler {
 	return HandlerFunc(func(ctx context.Context, records []*Record) *Failures {
 		if ctx.Err() != nil {
-			return failAll(records, errNotStarted)
+			return failAll(records, ErrNotStarted)
 		}
 		return next.Handle(ctx, records)
 	})

@@ -174,7 +174,7 @@ func (e *notificationErrors) add(template string, err error) {
 	switch {
 	case isPermanent(err):
 		e.lasting = append(e.lasting, named)
-	case errors.Is(err, errNotStarted):
+	case errors.Is(err, ErrNotStarted):
 		e.unstarted = append(e.unstarted, named)
 	default:
 		e.other = append(e.other, named)

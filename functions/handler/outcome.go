@@ -45,7 +45,7 @@ func outcome(next Handler) Handler {
 				r.end(ctx, slog.LevelInfo, duplicateOutcome, "")
 			case err == nil:
 				r.end(ctx, slog.LevelInfo, handledOutcome, "")
-			case !isPermanent(err) && !errors.Is(err, errNotStarted):
+			case !isPermanent(err) && !errors.Is(err, ErrNotStarted):
 				r.fail(ctx, err)
 			}
 		}

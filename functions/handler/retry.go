@@ -85,7 +85,7 @@ func (r *Record) comesBack(err error) time.Duration {
 	if r.lastReceive() {
 		return 0 // nothing to wait for: SQS moves it to the DLQ when it is due
 	}
-	if errors.Is(err, errNotStarted) {
+	if errors.Is(err, ErrNotStarted) {
 		return rand.N(r.retries.bound(1)) // it has not failed yet
 	}
 	if after, ok := errors.AsType[*retryAfterError](err); ok {

@@ -9,7 +9,7 @@ import (
 )
 
 // Route binds a function to the event type that it receives. Make one with
-// [Each], [Batch] or [Notifications].
+// [Each], [Batch], [Notifications] or [Records].
 type Route struct {
 	key     routeKey
 	handler Handler

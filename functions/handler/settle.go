@@ -112,7 +112,7 @@ func (f *Function) sendPermanent(ctx context.Context, queueARN string, batch []*
 // which never has the time shows in the age of its events, not in the DLQ.
 func (f *Function) sendAfresh(ctx context.Context, queueARN string, batch []*Record, failed *Failures) []*Record {
 	unstarted, others := partition(batch, func(r *Record) bool {
-		return r.lastReceive() && errors.Is(failed.Of(r), errNotStarted)
+		return r.lastReceive() && errors.Is(failed.Of(r), ErrNotStarted)
 	})
 	if len(unstarted) == 0 {
 		return batch

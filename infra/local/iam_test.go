@@ -3,6 +3,7 @@ package local_test
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -84,6 +85,9 @@ func TestRolesMayDoWhatTheirPoliciesSay(t *testing.T) {
 	resourcesOf(t, snapshot, "penstock-local-access", func(resources map[string]any) {
 		resources["Publisher"] = role("publisher", "Publishsavings")
 		resources["Operator"] = role("operator", "Operate")
+		stranger := role("stranger", "Operate")
+		stranger["Properties"].(map[string]any)["AssumeRolePolicyDocument"].(map[string]any)["Statement"] = []any{with(account, "Condition", map[string]any{"StringEquals": map[string]any{"sts:ExternalId": "shop"}})}
+		resources["Stranger"] = stranger
 	})
 	resourcesOf(t, snapshot, "penstock-local-withdrawal-fee", func(resources map[string]any) {
 		properties := resources["FunctionRole111A5701"].(map[string]any)["Properties"].(map[string]any)
@@ -215,6 +219,26 @@ func TestRolesMayDoWhatTheirPoliciesSay(t *testing.T) {
 			t.Errorf("the relay's role: %s", got)
 		}
 	})
+
+	t.Run("a role that asks for an external id can be assumed with that one alone", func(t *testing.T) {
+		for id, want := range map[string]string{"": "AccessDenied", "other": "AccessDenied", "shop": ""} {
+			in := &sts.AssumeRoleInput{RoleArn: aws.String("arn:aws:iam::000000000000:role/stranger"), RoleSessionName: aws.String("ann")}
+			if id != "" {
+				in.ExternalId = &id
+			}
+			_, err := sts.NewFromConfig(awsConfig(env.Endpoint())).AssumeRole(t.Context(), in)
+			if got, _, _ := strings.Cut(refusal(err), ":"); got != want {
+				t.Errorf("with %q: %v, want %q", id, err, want)
+			}
+		}
+	})
+}
+
+// with is a map with another member.
+func with(m map[string]any, key string, value any) map[string]any {
+	m = maps.Clone(m)
+	m[key] = value
+	return m
 }
 
 // assume returns the configuration of a session of a role, which says of itself

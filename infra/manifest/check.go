@@ -63,8 +63,9 @@ func Check(functions []Function, n names.Names) error {
 }
 
 // CheckEnvironment returns every fault that functions have by the settings of an
-// environment, joined: one that is to run in a VPC where there is none, and one
-// that has too many tags with those of the environment.
+// environment, joined: one that is to run in a VPC where there is none, one that
+// calls by a connection that there is not, and one that has too many tags with
+// those of the environment.
 func CheckEnvironment(functions []Function, env Environment) error {
 	var faults []error
 	for i := range functions {
@@ -73,6 +74,7 @@ func CheckEnvironment(functions []Function, env Environment) error {
 			faults = append(faults, fmt.Errorf(`function %q: "vpc" is true, and environment %q has no "vpc" in %s: add its subnets and security groups there`,
 				f.Name, env.Name, EnvironmentsFile))
 		}
+		faults = append(faults, f.checkConnections(env)...)
 		declared := topictags.Declaration{Environment: "-", Function: f.Name, Namespace: f.Namespace, Topics: f.Topics}
 		tags, err := declared.Tags()
 		if err == nil && len(f.Topics) > 0 && len(tags)+len(env.Tags) > maxTags {
@@ -84,7 +86,8 @@ func CheckEnvironment(functions []Function, env Environment) error {
 }
 
 // Environment returns all environment variables that the function is given: its
-// own, and those that Penstock sets.
+// own, and those that Penstock sets; but for ConnectionsVariable, which depends on
+// the environment's settings.
 func (f *Function) Environment(n names.Names) map[string]string {
 	env := map[string]string{
 		names.VarApp:      n.App,
@@ -96,6 +99,9 @@ func (f *Function) Environment(n names.Names) map[string]string {
 	}
 	if f.Kind() == KindPipeline && len(f.Publishes) > 0 {
 		env[names.VarBus] = n.Bus()
+	}
+	if siblings := f.siblings(n); siblings != "" {
+		env[names.VarFunctions] = siblings
 	}
 	if f.UsesSessions() {
 		env[names.VarOutboxTable] = n.Table(names.OutboxTable)

@@ -88,6 +88,11 @@ type Environment struct {
 	// events: auth/AUTH_LOGIN and auth/AUTH_REGISTER. Nil: there is no pool.
 	UserPool *UserPool `json:"userPool,omitempty"`
 
+	// Connections are the ways by which pipelines call functions that are not
+	// within reach of their own roles, by the names that their stages have them
+	// under.
+	Connections map[string]Connection `json:"connections,omitempty"`
+
 	// VPC is the network of the functions whose manifest says "vpc": true. Nil:
 	// there is none; such a function is then refused, but behind an endpoint,
 	// where every function reaches what this machine reaches.
@@ -135,6 +140,23 @@ type MFA string
 
 // MFARequired is a second factor for everyone.
 const MFARequired MFA = "required"
+
+// Connection is a role and a region to call functions with. One that has neither
+// is the pipeline's own, as suits an environment in which nothing is elsewhere.
+type Connection struct {
+	// RoleARN is the role that is assumed for a call: its policy allows
+	// lambda:InvokeFunction, and its trust policy the role of the pipeline. Empty:
+	// the pipeline's own role, which is then allowed to call.
+	RoleARN string `json:"roleArn,omitempty"`
+
+	// Region is where the functions are. Empty: in that of the pipeline.
+	Region string `json:"region,omitempty"`
+
+	// ExternalID is what the role's trust policy may ask for, sts:ExternalId. It
+	// is no secret ("The confused deputy problem", AWS Identity and Access
+	// Management User Guide).
+	ExternalID string `json:"externalId,omitempty"`
+}
 
 // VPC is where a function runs that reaches a database.
 type VPC struct {

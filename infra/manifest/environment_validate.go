@@ -25,6 +25,8 @@ var (
 	regionName      = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]$`)
 	keyARN          = regexp.MustCompile(`^arn:aws[a-z-]*:kms:([a-z0-9-]+):([0-9]{12}):key/[a-z0-9-]+$`)
 	subnetID        = regexp.MustCompile(`^subnet-[0-9a-f]{8,17}$`)
+	roleARN         = regexp.MustCompile(`^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]{1,512}$`)
+	externalID      = regexp.MustCompile(`^[\w+=,.@:/-]{2,}$`)
 	securityGroupID = regexp.MustCompile(`^sg-[0-9a-f]{8,17}$`)
 )
 
@@ -90,6 +92,7 @@ func (e Environment) Validate() error {
 	if e.UserPool != nil && e.UserPool.MFA != "" && e.UserPool.MFA != MFARequired {
 		v.fault("userPool: mfa %q must be %q; leave it out to let people choose", e.UserPool.MFA, MFARequired)
 	}
+	e.validateConnections(v)
 	if e.VPC != nil {
 		v.ids("vpc: subnetIds", "subnet-0a1b2c3d4e5f60718", subnetID, e.VPC.SubnetIDs)
 		v.ids("vpc: securityGroupIds", "sg-0a1b2c3d4e5f60718", securityGroupID, e.VPC.SecurityGroupIDs)
@@ -132,6 +135,27 @@ func (e Environment) validateKey(v *validator) {
 		v.fault(`encryptionKey %q must be %q or the ARN of a key, such as "arn:aws:kms:eu-west-1:123456789012:key/…"; leave it out for the services' own keys`, e.EncryptionKey, CreateKey)
 	case e.Region != "" && parts[1] != e.Region, e.Account != "" && parts[2] != e.Account:
 		v.fault("encryptionKey %q must be in the environment's account and region", e.EncryptionKey)
+	}
+}
+
+func (e Environment) validateConnections(v *validator) {
+	for _, name := range slices.Sorted(maps.Keys(e.Connections)) {
+		c := e.Connections[name]
+		if !shortName.MatchString(name) {
+			v.fault("connection %q: its name %s", name, shortNameRule)
+		}
+		if c.RoleARN != "" && !roleARN.MatchString(c.RoleARN) {
+			v.fault(`connection %q: roleArn %q must be the ARN of a role, such as "arn:aws:iam::123456789012:role/caller"; leave it out for the pipeline's own role`, name, c.RoleARN)
+		}
+		if c.Region != "" && !regionName.MatchString(c.Region) {
+			v.fault(`connection %q: region %q must be an AWS region, such as "eu-west-1"; leave it out for that of the pipeline`, name, c.Region)
+		}
+		switch {
+		case c.ExternalID != "" && c.RoleARN == "":
+			v.fault("connection %q: externalId is for assuming a role, and there is no roleArn", name)
+		case c.ExternalID != "" && (!externalID.MatchString(c.ExternalID) || len(c.ExternalID) > 1224): // STS, "AssumeRole"
+			v.fault("connection %q: externalId must be 2 to 1224 letters, digits and _ + = , . @ : / -", name)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package manifest
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"path"
@@ -26,7 +25,8 @@ func (v *validator) kind(f *Function) {
 		return
 	}
 	if f.Kind() == KindPipeline {
-		v.pipeline(f)
+		_, err := f.parsePipeline()
+		v.faults = append(v.faults, split(err)...)
 	}
 	for _, unused := range []struct {
 		given      bool
@@ -45,14 +45,6 @@ func (v *validator) kind(f *Function) {
 		if s.Receive == Notifications {
 			v.fault("subscription %q: receive: a %s takes events: leave it out", s.Name, f.Kind())
 		}
-	}
-}
-
-// pipeline checks that there is a list of stages.
-func (v *validator) pipeline(f *Function) {
-	var stages []json.RawMessage
-	if err := json.Unmarshal(f.Pipeline, &stages); err != nil || len(stages) == 0 {
-		v.fault(`pipeline must be a list of one or more stages, such as [{"match": {"data.amount": {"$gt": 0}}}]`)
 	}
 }
 

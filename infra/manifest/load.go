@@ -50,6 +50,11 @@ func Load(root fs.FS) ([]Function, error) {
 	if len(faults) == 0 {
 		faults = split(checkNotificationNames(functions))
 	}
+	for i := range functions {
+		if err := functions[i].loadCalls(functions); err != nil {
+			return nil, err // it was found right above
+		}
+	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}

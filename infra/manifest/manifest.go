@@ -109,6 +109,10 @@ type Function struct {
 	// Notifications are the templates in the file notifications.json beside the
 	// manifest; none if there is no such file. Only Load reads it.
 	Notifications []*notification.Template `json:"-"`
+
+	// Calls are the calls that a pipeline makes of other functions, in the order
+	// of its stages. Only Load finds them out.
+	Calls []Call `json:"-"`
 }
 
 // Access is what a function may do with a table.

@@ -29,6 +29,14 @@ const (
 	// way of the outbox.
 	VarBus = "PENSTOCK_BUS"
 
+	// VarFunctions are the functions of the project that a pipeline calls: a JSON
+	// object of their names on Lambda by their short names.
+	VarFunctions = "PENSTOCK_FUNCTIONS"
+
+	// VarConnections are the connections that a pipeline calls by: a JSON object
+	// of what environments.json says of them, by their names.
+	VarConnections = "PENSTOCK_CONNECTIONS"
+
 	// VarOutboxTable is the outbox table's name. The relay has it, and each
 	// function whose manifest has "publishes" or "tables".
 	VarOutboxTable = "PENSTOCK_OUTBOX_TABLE"

@@ -33,7 +33,7 @@ func TestTheBusLogsWhatTheLevelSaysAndNeverTheDetail(t *testing.T) {
 		manifest.LogInfo:   {"ERROR_LOGS", "INFO_LOGS"},
 		manifest.LogTrace:  {"ERROR_LOGS", "INFO_LOGS", "TRACE_LOGS"},
 	} {
-		env := manifest.Environment{Name: "dev", LogRetentionDays: 7, BusLogLevel: level}
+		env := manifest.Environment{Name: "dev", LogRetentionDays: 7, Connections: connections, BusLogLevel: level}
 		bus := parse(t, synthesize(t, fstest.MapFS{}, env).Templates)["penstock-dev-bus"]
 		properties := bus.named(t, "AWS::Events::EventBus", "Name", "penstock-dev").Properties
 		if got, want := text(properties["LogConfig"]), fmt.Sprintf(`{"IncludeDetail":"NONE","Level":%q}`, strings.ToUpper(string(level))); got != want {

@@ -38,8 +38,8 @@ func newFunction(p *project, m *manifest.Function) *Function {
 		files:          m.Files(),
 		memoryMB:       m.MemoryMB,
 		timeoutSeconds: m.TimeoutSeconds,
-		environment:    m.Environment(p.names),
-		policy:         permissions(p.names, m),
+		environment:    environment(p, m),
+		policy:         append(permissions(p.names, m), calls(p, m)...),
 		vpc:            m.VPC,
 	})
 	f.declareTopics(p)
@@ -54,6 +54,14 @@ func newFunction(p *project, m *manifest.Function) *Function {
 		f.Deleted[t.Name] = newSubscription(p, f, &t.Subscription)
 	}
 	return f
+}
+
+func environment(p *project, m *manifest.Function) map[string]string {
+	variables := m.Environment(p.names)
+	if connections := m.ConnectionsVariable(p.props.Env); connections != "" {
+		variables[names.VarConnections] = connections
+	}
+	return variables
 }
 
 // What a function may do with a table, by the access in its manifest.

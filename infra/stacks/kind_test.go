@@ -1,10 +1,13 @@
 package stacks_test
 
 import (
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/penstock-dev/penstock/infra/names"
+	"github.com/penstock-dev/penstock/infra/stacks"
 )
 
 func TestAPipelineIsPenstocksOwnProgramWithTheManifestBesideIt(t *testing.T) {
@@ -46,8 +49,55 @@ func TestAPipelinePublishesOnTheBusWhatItsManifestNamesAndNothingElse(t *testing
 	}; !slices.Equal(got, want) {
 		t.Errorf("conditions\n%q, want\n%q", got, want)
 	}
-	environment := text(rates.named(t, "AWS::Lambda::Function", "FunctionName", "penstock-dev-rates").Properties["Environment"])
-	if want := `{"Variables":{"PENSTOCK_APP":"penstock","PENSTOCK_BUS":"penstock-dev","PENSTOCK_ENV":"dev","PENSTOCK_FUNCTION":"rates","PENSTOCK_RETRIES":"{\"deposits\":{\"maxReceiveCount\":5,\"baseSeconds\":30,\"capSeconds\":900}}"}}`; environment != want {
-		t.Errorf("variables\n%s, want\n%s", environment, want)
+	if _, there := variablesOf(t, rates, "rates")["PENSTOCK_OUTBOX_TABLE"]; there || variablesOf(t, rates, "rates")["PENSTOCK_BUS"] != "penstock-dev" {
+		t.Errorf("variables %v", variablesOf(t, rates, "rates"))
+	}
+}
+
+// variablesOf are the environment variables of a function.
+func variablesOf(t *testing.T, stack template, function string) map[string]any {
+	t.Helper()
+	return stack.named(t, "AWS::Lambda::Function", "FunctionName", "penstock-dev-"+function).Properties["Environment"].(map[string]any)["Variables"].(map[string]any)
+}
+
+func TestAPipelineMayInvokeTheFunctionsAndAssumeTheRolesThatItNamesAndNoOthers(t *testing.T) {
+	rates := shopIn(t, dev)["penstock-dev-rates"]
+	got := map[string][]string{}
+	for _, s := range rates.statements() {
+		for _, action := range []string{"lambda:InvokeFunction", "sts:AssumeRole"} {
+			if slices.Contains(s.actions, action) && s.resources != nil { // the role's own trust policy has none
+				got[action] = append(got[action], s.resources...)
+			}
+		}
+	}
+	lambda := "arn:${AWS::Partition}:lambda:"
+	want := map[string][]string{
+		"lambda:InvokeFunction": {
+			lambda + region + "function:penstock-dev-plain",
+			lambda + region + "function:rates-of-others:live",
+			lambda + "${AWS::Region}:210987654321:function:quotes",
+			"arn:aws:lambda:eu-west-1:210987654321:function:quotes",
+			lambda + "ap-south-1:${AWS::AccountId}:function:plain",
+		},
+		"sts:AssumeRole": {"arn:aws:iam::123456789012:role/caller"},
+	}
+	if !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	variables := variablesOf(t, rates, "rates")
+	if variables["PENSTOCK_FUNCTIONS"] != `{"plain":"penstock-dev-plain"}` ||
+		variables["PENSTOCK_CONNECTIONS"] != `{"core":{"roleArn":"arn:aws:iam::123456789012:role/caller","externalId":"shop"},"far":{"region":"ap-south-1"}}` {
+		t.Errorf("variables %v", variables)
+	}
+}
+
+func TestAPipelineThatCallsByAConnectionThatTheEnvironmentLacksIsRefused(t *testing.T) {
+	env := dev
+	env.Connections = nil
+	needsNode(t)
+	err := panicOf(func() { stacks.New(newApp(t), &stacks.Props{Root: shop, Env: env, Build: noProgram(t)}) })
+	const want = `function "rates": pipeline[5].externalFunction.connectionName: environment "dev" has no connection "far" in infra/environments.json: add it there`
+	if err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("got %v, want %s", err, want)
 	}
 }

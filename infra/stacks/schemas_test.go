@@ -17,7 +17,7 @@ func TestARegistryDescribesEveryEventTypeWhereTheEnvironmentAsksForIt(t *testing
 		"schemas/shop/OR_DER.schema.json":   {Data: []byte(`{"type": "object"}`)},
 		"schemas/shop/ORDER.v2.schema.json": {Data: []byte(`{"type": "object"}`)},
 	}
-	with := manifest.Environment{Name: "dev", LogRetentionDays: 7, SchemaRegistry: true}
+	with := manifest.Environment{Name: "dev", LogRetentionDays: 7, Connections: connections, SchemaRegistry: true}
 	templates := parse(t, synthesize(t, project, with).Templates)
 	stack := templates["penstock-dev-schemas"]
 	registry := stack.named(t, "AWS::EventSchemas::Registry", "RegistryName", "penstock-dev")

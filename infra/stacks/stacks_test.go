@@ -409,7 +409,7 @@ func TestStacksAreDeployedInOrder(t *testing.T) {
 
 func TestOnlyAnEnvironmentWithAnEndpointIsNotBootstrapped(t *testing.T) {
 	needsNode(t)
-	local := manifest.Environment{Name: "local", Endpoint: "http://127.0.0.1:4566", LogRetentionDays: 7}
+	local := manifest.Environment{Name: "local", Endpoint: "http://127.0.0.1:4566", LogRetentionDays: 7, Connections: connections}
 	for stack, template := range synthesize(t, shop, local).Templates {
 		for _, word := range []string{"BootstrapVersion", "Fn::Sub", "cdk-hnb659fds"} {
 			if strings.Contains(string(template), word) {

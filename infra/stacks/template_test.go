@@ -27,7 +27,16 @@ var shop = fstest.MapFS{
 			{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT", "batchSize": 10, "batchWindowSeconds": 0, "enabled": true, "breaker": {"off": true}},
 			{"name": "trades", "event": "trading/TRADE_ALLOCATED", "breaker": {"failedPercent": 20, "minimumEvents": 3, "minutes": 2, "ofMinutes": 4, "probeAfterMinutes": 15}}
 		]}`)},
-	"functions/rates/function.json": {Data: []byte(`{"name": "rates", "pipeline": [{"match": {"data.amount": {"$gt": 0}}}],
+	"functions/rates/function.json": {Data: []byte(`{"name": "rates", "pipeline": [
+			{"externalFunction": {"functionName": "plain", "as": "plain"}},
+			{"externalFunction": {"functionName": "plain", "execution": "async"}},
+			{"externalFunction": {"functionName": "rates-of-others:live", "as": "rate"}},
+			{"externalFunction": {"functionName": "210987654321:function:quotes", "as": "quote"}},
+			{"externalFunction": {"functionName": "arn:aws:lambda:eu-west-1:210987654321:function:quotes", "as": "quote"}},
+			{"externalFunction": {"connectionName": "far", "functionName": "plain", "as": "far"}},
+			{"externalFunction": {"connectionName": "core", "functionName": "plain", "as": "core"}},
+			{"externalFunction": {"connectionName": "core", "functionName": "booking"}}
+		],
 		"publishes": ["trading/TRADE_ALLOCATED", "savings/FEE_WAIVED", "savings/FEE_CHARGED"],
 		"subscriptions": [{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT"}]}`)},
 	"functions/plain/function.json": {Data: []byte(`{"name": "plain", "idempotency": true}`)},
@@ -42,16 +51,23 @@ var shop = fstest.MapFS{
 // dev and prod are the shop's environments, one with no protection at all and
 // one with all there is.
 var (
-	dev  = manifest.Environment{Name: "dev", LogRetentionDays: 7}
+	dev  = manifest.Environment{Name: "dev", LogRetentionDays: 7, Connections: connections}
 	prod = manifest.Environment{
 		Name: "prod", LogRetentionDays: 365, RemovalProtection: true, TerminationProtection: true, PointInTimeRecovery: true,
 		BusLogLevel: manifest.LogTrace, ArchiveRetentionDays: 90, EncryptionKey: manifest.CreateKey,
 		AlarmEmails: []string{"oncall@example.com"},
 		Tags:        map[string]string{"team": "payments"},
 		UserPool:    &manifest.UserPool{SelfSignUp: true, MFA: manifest.MFARequired},
+		Connections: connections,
 		VPC:         &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
 	}
 )
+
+var connections = map[string]manifest.Connection{
+	"core":   {RoleARN: "arn:aws:iam::123456789012:role/caller", ExternalID: "shop"},
+	"far":    {Region: "ap-south-1"},
+	"unused": {RoleARN: "arn:aws:iam::123456789012:role/other"},
+}
 
 // template is a CloudFormation template, as far as tests look at it.
 type template struct {

@@ -41,7 +41,7 @@ var negations = map[string]string{
 // operation that gives another adds it here.
 var keys = []string{
 	"aws:sourcearn", "aws:sourceaccount", "aws:securetransport", "aws:principalarn", "aws:principalaccount",
-	"dynamodb:leadingkeys", "events:source", "events:detail-type", "lambda:functionarn", "cloudwatch:namespace",
+	"dynamodb:leadingkeys", "events:source", "events:detail-type", "lambda:functionarn", "cloudwatch:namespace", "sts:externalid",
 }
 
 func parseCondition(operator, key string, values []string) (condition, error) {

@@ -66,11 +66,20 @@ func (a api) assumeRole(ctx context.Context, in *struct {
 	RoleArn         string
 	RoleSessionName string
 	DurationSeconds int
+	ExternalID      string `json:"ExternalId"`
 }) (*assumed, error) {
 	if in.RoleArn == "" {
 		return nil, awswire.Errorf("ValidationError", "1 validation error detected: Value null at 'roleArn' failed to satisfy constraint: Member must not be null")
 	}
-	err := awswire.Authorize(ctx, awswire.Access{Action: "sts:AssumeRole", Resource: in.RoleArn, Policy: a.iam.Trust(in.RoleArn)})
+	err := awswire.Authorize(ctx, awswire.Access{
+		Action: "sts:AssumeRole", Resource: in.RoleArn, Policy: a.iam.Trust(in.RoleArn),
+		Keys: func(key string) []string {
+			if key == "sts:externalid" && in.ExternalID != "" {
+				return []string{in.ExternalID}
+			}
+			return nil
+		},
+	})
 	if err != nil {
 		return nil, err
 	}
