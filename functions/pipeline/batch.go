@@ -214,8 +214,8 @@ type coming uint8
 
 const (
 	awaited coming = iota
-	here
-	never
+	present
+	absent
 )
 
 func newGate(stage int, e *External, documents int) *gate {
@@ -232,7 +232,7 @@ func newGate(stage int, e *External, documents int) *gate {
 // arrived says that a document wants to call.
 func (g *gate) arrived(i int) {
 	if g.ordered {
-		g.came[i] = here
+		g.came[i] = present
 	} else {
 		g.arrivals = append(g.arrivals, i)
 	}
@@ -241,7 +241,7 @@ func (g *gate) arrived(i int) {
 // gone says that a document will not come.
 func (g *gate) gone(i int) {
 	if g.ordered && g.came[i] == awaited {
-		g.came[i] = never
+		g.came[i] = absent
 	}
 }
 
@@ -256,7 +256,7 @@ func (g *gate) turn() (i int, ok bool) {
 	}
 	for g.next < len(g.came) && g.came[g.next] != awaited {
 		g.next++
-		if g.came[g.next-1] == here {
+		if g.came[g.next-1] == present {
 			return g.next - 1, true
 		}
 	}

@@ -23,8 +23,8 @@
 //
 // The fields of an object have an order, which stages keep. What no stage
 // touches comes out as it went in, to the last digit and space. Not accepted are
-// what is no JSON object, an object that has a field twice, and text that is not
-// UTF-8. A document that has grown beyond 16 MiB ([MaxBytes]) goes no further.
+// what is no JSON object, an object that has a field twice, text that is not
+// UTF-8, and more than 100 levels of objects and arrays. A document that has grown beyond 16 MiB ([MaxBytes]) goes no further.
 //
 // # What becomes of a document
 //

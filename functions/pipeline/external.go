@@ -109,7 +109,7 @@ func (p *parser) parallelism(at string, v *value, e *External) {
 		number := n.number()
 		switch {
 		case !n.numeric() || !number.whole || number.i < 1 || number.i > MaxParallelism:
-			p.fault(here, "must be a whole number from 1 to %d, not %s", MaxParallelism, a(n))
+			p.fault(here, "must be a whole number from 1 to %d, not %s", MaxParallelism, kindOf(n))
 		case number.i > 1 && e.Async:
 			p.fault(here, `more than 1 needs "execution": "sync": an async call does not wait for the function`)
 		default:

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 )
 
@@ -231,7 +232,7 @@ func toString(operands []value) (value, error) {
 	case object, array:
 		return value{}, fmt.Errorf("$toString does not convert a value of type %s", v.typeName())
 	case boolean:
-		return ofText(v.shown()), nil
+		return ofText(strconv.FormatBool(v.truth())), nil
 	default:
 		return ofText(string(v.number().append(nil))), nil
 	}

@@ -50,8 +50,8 @@ func within(at, name string) string {
 
 func index(at string, i int) string { return fmt.Sprintf("%s[%d]", at, i) }
 
-// a is a value's type with its article, for "must be X, not Y".
-func a(v *value) string {
+// kindOf is what a value is, for "must be X, not Y".
+func kindOf(v *value) string {
 	switch v.kind {
 	case missing:
 		return "missing"
@@ -72,7 +72,7 @@ func a(v *value) string {
 // object reads an object that has some of the known fields.
 func (p *parser) object(at string, v *value, known ...string) (fields []field, ok bool) {
 	if v.kind != object {
-		p.fault(at, "must be an object, not %s", a(v))
+		p.fault(at, "must be an object, not %s", kindOf(v))
 		return nil, false
 	}
 	for _, f := range v.open().fields {
@@ -92,7 +92,7 @@ func (p *parser) string(at string, of *value, name string, allowed ...string) st
 	}
 	switch {
 	case v.kind != text:
-		p.fault(within(at, name), "must be a string, not %s", a(v))
+		p.fault(within(at, name), "must be a string, not %s", kindOf(v))
 	case len(allowed) > 0 && !slices.Contains(allowed, v.content()):
 		p.unknown(within(at, name), "value", v.content(), allowed)
 	case v.content() == "":

@@ -84,7 +84,7 @@ func (p *parser) stages(at string, v *value, allowed []string) []stage {
 	for i := range items {
 		here := index(at, i)
 		if items[i].kind != object || len(items[i].open().fields) != 1 {
-			p.fault(here, "must be an object with one field, the stage's name, not %s", a(&items[i]))
+			p.fault(here, "must be an object with one field, the stage's name, not %s", kindOf(&items[i]))
 			continue
 		}
 		f := &items[i].open().fields[0]
@@ -160,7 +160,7 @@ func (p *parser) replaceRoot(at string, v *value) step {
 	faults := len(p.faults)
 	e := p.expression(here, root)
 	if c, ok := e.(constant); ok && c.value.kind != object && len(p.faults) == faults {
-		p.fault(here, "must be an expression for an object, not %s", a(&c.value))
+		p.fault(here, "must be an expression for an object, not %s", kindOf(&c.value))
 	}
 	return replaceRootStep{here, e}
 }

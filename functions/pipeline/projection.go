@@ -209,7 +209,7 @@ func (p *parser) leaves(at string, v *value, path []string, visit func(at string
 func (p *parser) addFields(at string, v *value) *branch {
 	root := &branch{keep: true}
 	if v.kind != object {
-		p.fault(at, "must be an object of fields and their expressions, not %s", a(v))
+		p.fault(at, "must be an object of fields and their expressions, not %s", kindOf(v))
 		return root
 	}
 	p.leaves(at, v, nil, func(at string, path []string, v *value) {
@@ -233,7 +233,7 @@ func (p *parser) unset(at string, v *value) *branch {
 			here = index(at, i)
 		}
 		if list[i].kind != text {
-			p.fault(here, "must be a field's path, not %s", a(&list[i]))
+			p.fault(here, "must be a field's path, not %s", kindOf(&list[i]))
 			continue
 		}
 		if path, ok := p.fieldPath(here, list[i].content()); ok {
@@ -250,7 +250,7 @@ const identifier = "_id"
 func (p *parser) project(at string, v *value) *branch {
 	root := &branch{}
 	if v.kind != object {
-		p.fault(at, "must be an object of fields, not %s", a(v))
+		p.fault(at, "must be an object of fields, not %s", kindOf(v))
 		return root
 	}
 	type leaf struct {
@@ -284,11 +284,8 @@ func (p *parser) project(at string, v *value) *branch {
 		}
 		leaves = append(leaves, l)
 	})
-	identified := len(leaves) > 0 && leaves[0].item.do == exclude
-	for _, l := range leaves {
-		identified = identified && l.path[0] == identifier
-	}
-	root.keep = dropped != "" || identified
+	alone := kept == "" && dropped == "" && len(leaves) > 0 // _id
+	root.keep = dropped != "" || alone && leaves[0].item.do == exclude
 	mentioned := false
 	for _, l := range leaves {
 		mentioned = mentioned || l.path[0] == identifier

@@ -106,7 +106,7 @@ func anyFrom(v *value, path []string, test func(*value) bool) bool {
 // query parses what match has.
 func (p *parser) query(at string, v *value) query {
 	if v.kind != object {
-		p.fault(at, "must be an object of fields and what they match, not %s", a(v))
+		p.fault(at, "must be an object of fields and what they match, not %s", kindOf(v))
 		return every{}
 	}
 	var all every
@@ -204,7 +204,7 @@ func (p *parser) test(at string, path []string, name string, v, all *value) quer
 		return compared(func(c int) bool { return c <= 0 })
 	case "$in", "$nin":
 		if v.kind != array {
-			p.fault(at, "must be an array of values, not %s", a(v))
+			p.fault(at, "must be an array of values, not %s", kindOf(v))
 			return every{}
 		}
 		wanted := v.open().items
@@ -228,7 +228,7 @@ func (p *parser) test(at string, path []string, name string, v, all *value) quer
 		return exists
 	case "$not":
 		if tests := v.open().fields; v.kind != object || len(tests) == 0 || !strings.HasPrefix(tests[0].name, "$") {
-			p.fault(at, `must be an object of operators, as {"$not": {"$gt": 5}}, not %s`, a(v))
+			p.fault(at, `must be an object of operators, as {"$not": {"$gt": 5}}, not %s`, kindOf(v))
 			return every{}
 		}
 		return not{every(p.tests(at, path, v))}
@@ -246,13 +246,13 @@ func (p *parser) test(at string, path []string, name string, v, all *value) quer
 // regex parses a $regex and its $options.
 func (p *parser) regex(at string, path []string, v, all *value) query {
 	if v.kind != text {
-		p.fault(at, "must be a string, not %s", a(v))
+		p.fault(at, "must be a string, not %s", kindOf(v))
 		return every{}
 	}
 	options := ""
 	if o := all.field("$options"); o != nil {
 		if options = o.content(); o.kind != text || strings.Trim(options, "ims") != "" {
-			p.fault(strings.TrimSuffix(at, "$regex")+"$options", "must be letters of i (any case), m (^ and $ at each line) and s (. is also a line's end), not %s", a(o))
+			p.fault(strings.TrimSuffix(at, "$regex")+"$options", "must be letters of i (any case), m (^ and $ at each line) and s (. is also a line's end), not %s", kindOf(o))
 			return every{}
 		}
 	}

@@ -29,8 +29,16 @@ func readValue(data []byte) (value, error) {
 	}
 	s := scanner{text: view(data)}
 	s.space()
-	return s.value(), nil
+	v := s.value()
+	if s.deepest > maxDepth {
+		return value{}, fmt.Errorf("nested deeper than %d levels", maxDepth)
+	}
+	return v, nil
 }
+
+// maxDepth is what MongoDB allows ("MongoDB Limits: Nested Depth for BSON
+// Documents").
+const maxDepth = 100
 
 // readDocument is readValue for an object.
 func readDocument(data []byte) (value, error) {
@@ -81,8 +89,9 @@ func readItems(raw string) []value {
 
 // scanner goes through valid JSON.
 type scanner struct {
-	text string
-	at   int
+	text    string
+	at      int
+	deepest int // level that skip has seen
 }
 
 func (s *scanner) space() {
@@ -156,6 +165,7 @@ func (s *scanner) skip() {
 			continue
 		case '{', '[':
 			depth++
+			s.deepest = max(s.deepest, depth)
 		case '}', ']':
 			depth--
 		}

@@ -50,3 +50,19 @@ func TestADocumentThatGrowsTooLargeIsDead(t *testing.T) {
 		t.Errorf("%s %+v", r.Outcome, r.DeadLetter)
 	}
 }
+
+func TestWhatIsNestedTooDeepIsNotAccepted(t *testing.T) {
+	nested := func(levels int) string {
+		return strings.Repeat(`{"a":`, levels-1) + "{}" + strings.Repeat("}", levels-1)
+	}
+	p := mustParse(t, `[{"match": {}}]`)
+	if r := p.Run(t.Context(), Document{JSON: []byte(nested(100))}, Effects{}); r.Outcome != Passed {
+		t.Errorf("100 levels: %+v %+v", r, r.DeadLetter)
+	}
+	if r := p.Run(t.Context(), Document{JSON: []byte(nested(101))}, Effects{}); r.Outcome != Dead || r.DeadLetter.Reason != "nested deeper than 100 levels" {
+		t.Errorf("101 levels: %+v %+v", r, r.DeadLetter)
+	}
+	isDead(t, through(t, `[{"externalFunction": {"functionName": "f", "as": "x"}}]`, &answers{response: nested(101)}),
+		`the response of function f cannot be put in "x": nested deeper than 100 levels`)
+	isRefused(t, `[{"set": {"a": `+strings.Repeat(`{"$not": `, 100)+"1"+strings.Repeat("}", 101)+"}]", "pipeline: nested deeper than 100 levels")
+}
