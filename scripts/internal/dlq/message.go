@@ -1,7 +1,10 @@
 package dlq
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -84,27 +87,30 @@ func (m *Message) TypeName() string {
 	return m.Type.String()
 }
 
-// SetData replaces the event's data, and its id unless that is empty. All else
-// that the body says stays. The message must hold an event.
+var errNoEvent = errors.New("the message holds no event as the bus delivers them")
+
+// SetData replaces the event's data, which is an object on one line, and its id
+// unless that is empty. All else that the body says stays. What is not as the bus
+// delivers an event is not changed, and an error.
 func (m *Message) SetData(data json.RawMessage, id string) error {
 	var whole, detail, metadata map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(m.Body), &whole); err != nil {
-		return err
-	}
-	if err := json.Unmarshal(whole["detail"], &detail); err != nil {
-		return err
+	if json.Unmarshal([]byte(m.Body), &whole) != nil || json.Unmarshal(whole["detail"], &detail) != nil || json.Unmarshal(detail["metadata"], &metadata) != nil {
+		return errNoEvent
 	}
 	detail["data"] = data
 	if id != "" {
-		if err := json.Unmarshal(detail["metadata"], &metadata); err != nil {
-			return err
-		}
 		metadata["id"] = quote(id)
 		detail["metadata"] = encode(metadata)
 	}
 	whole["detail"] = encode(detail)
-	m.Body = string(encode(whole))
-	m.readEvent()
+	changed := *m
+	changed.Body = string(encode(whole))
+	changed.readEvent()
+	// Names that differ in case only may be read in another way than they are written.
+	if !changed.IsEvent() || !bytes.Equal(changed.Data, encode(data)) || changed.Metadata.ID != cmp.Or(id, m.Metadata.ID) {
+		return errNoEvent
+	}
+	*m = changed
 	return nil
 }
 
