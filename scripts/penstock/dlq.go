@@ -31,8 +31,8 @@ They stay for 14 days.
 
 To see a message of a DLQ is to receive it, which hides it from others for a
 while. Every command gives back at once what it does not move or drop, however it
-ends; only after a kill -9 the messages come back by themselves, within two
-minutes. Looking pushes nothing on: a DLQ has no redrive policy, and one that has
+ends; only after a kill -9 the messages come back by themselves, within a
+minute. Looking pushes nothing on: a DLQ has no redrive policy, and one that has
 is refused.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
@@ -193,7 +193,7 @@ func tellUnseen(note func(string, ...any), q *dlq.Queue, seen dlq.Seen) {
 		note("%s: came meanwhile, and stay: %d", q.Name, seen.Newer)
 	}
 	if seen.Lost > 0 {
-		note("%s: could not be given back, and come back by themselves within two minutes: %d", q.Name, seen.Lost)
+		note("%s: could not be given back, and come back by themselves within a minute: %d", q.Name, seen.Lost)
 	}
 }
 

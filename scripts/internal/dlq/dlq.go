@@ -9,11 +9,11 @@
 // SQS cannot peek. To see a message is to receive it, which hides it from
 // everybody else for a while. A [Queue.Walk] is one way through a queue:
 //
-//  1. It receives messages, some at a time, and hides them for half a minute;
+//  1. It receives messages, some at a time, and hides them for ten seconds;
 //     while the walk goes on, it hides them for longer.
 //  2. A visitor looks at them, and says which are done with. These are deleted.
 //  3. However the walk ends, what it still holds is visible again at once. What
-//     a kill leaves behind is visible again after two minutes at the most.
+//     a kill leaves behind is visible again after a minute at the most.
 //
 // A receive counts, and a message that is received too often is moved on, but
 // only where the queue has a redrive policy. A DLQ has none, and a walk refuses

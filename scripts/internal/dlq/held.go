@@ -7,14 +7,13 @@ import (
 )
 
 const (
-	// firstHide is for how long a receive hides a message: what a kill leaves
-	// behind just then is visible again after that.
-	firstHide = 30 * time.Second
-	// moreHide is for how long a message that is held on is hidden again.
-	moreHide = 2 * time.Minute
-	// hideMargin is how long before its end the hiding is renewed.
-	hideMargin = 15 * time.Second
-	keepEvery  = 5 * time.Second
+	// firstHide is for how long a receive hides a message: what a kill leaves behind
+	// just then is visible again after that.
+	firstHide = 10 * time.Second
+	// moreHide is for how long a message that is held on is hidden again, some time
+	// before it would become visible.
+	moreHide  = time.Minute
+	keepEvery = 2 * time.Second
 
 	// MaxHeld is how many messages a walk holds: SQS takes 120,000 in flight of a
 	// queue ("Amazon SQS message quotas"), which others share.
@@ -32,7 +31,7 @@ type held struct {
 
 type hiding struct {
 	handle string
-	until  time.Time
+	renew  time.Time // when to hide it again
 }
 
 func newHeld(q *Queue) *held { return &held{queue: q, all: map[string]hiding{}} }
@@ -43,7 +42,7 @@ func (h *held) add(m *Message, received time.Time) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, again := h.all[m.ID]
-	h.all[m.ID] = hiding{m.handle, received.Add(firstHide)}
+	h.all[m.ID] = hiding{m.handle, received.Add(firstHide / 2)}
 	return !again
 }
 
@@ -71,19 +70,18 @@ func (h *held) keep(ctx context.Context) {
 		case <-ticker.C:
 		}
 		var ids, handles []string
-		soon := time.Now().Add(hideMargin)
+		now := time.Now()
 		h.mu.Lock()
 		for id, one := range h.all {
-			if one.until.Before(soon) {
+			if !one.renew.After(now) {
 				ids, handles = append(ids, id), append(handles, one.handle)
 			}
 		}
 		h.mu.Unlock()
-		now := time.Now()
 		for i, err := range h.queue.hide(ctx, handles, moreHide) {
 			h.mu.Lock()
 			if one, still := h.all[ids[i]]; still && err == nil && one.handle == handles[i] {
-				h.all[ids[i]] = hiding{one.handle, now.Add(moreHide)}
+				h.all[ids[i]] = hiding{one.handle, now.Add(moreHide / 2)}
 			}
 			h.mu.Unlock()
 		}

@@ -19,8 +19,8 @@ type Walk struct {
 	// Chunk is how many messages the visitor is given at once, at the most: 1 or
 	// more.
 	Chunk int
-	// Patient has the walk wait for messages that are hidden, for two minutes at
-	// the most: somebody else is looking at them, or was when he was killed.
+	// Patient has the walk wait for messages that are hidden, for 75 seconds at the
+	// most: somebody else is looking at them, or was when he was killed.
 	Patient bool
 	// Note is told what a person who waits wants to know; nil is nobody.
 	Note func(format string, args ...any)
@@ -44,13 +44,17 @@ type Seen struct {
 	// Stopped says why not all was looked at; empty if all was.
 	Stopped string
 	// Lost is how many messages could not be given back: they come back by
-	// themselves within two minutes.
+	// themselves within a minute.
 	Lost int
 }
 
 // receiveWait is how long a receive waits for messages, so that SQS asks all of
 // its servers ("Amazon SQS short and long polling").
 const receiveWait = time.Second
+
+// patience is how long a patient walk waits for messages that are hidden: what a
+// kill has left is visible before.
+const patience = moreHide + 15*time.Second
 
 // giveBackTimeout bounds the giving back of all messages: some 10,000 calls.
 const giveBackTimeout = 2 * time.Minute
@@ -114,9 +118,9 @@ func (q *Queue) Walk(ctx context.Context, w Walk, visit Visit) (seen Seen, err e
 		}
 		switch now := time.Now(); {
 		case waitUntil.IsZero():
-			waitUntil = now.Add(moreHide + hideMargin)
+			waitUntil = now.Add(patience)
 			if w.Note != nil {
-				w.Note("%s: messages that are hidden, since somebody looks at them, or was killed meanwhile: %d (waiting for them, up to %v)", q.Name, seen.Hidden, moreHide+hideMargin)
+				w.Note("%s: messages that are hidden, since somebody looks at them, or was killed meanwhile: %d (waiting for them, up to %v)", q.Name, seen.Hidden, patience)
 			}
 		case now.After(waitUntil):
 			seen.Stopped = fmt.Sprintf("messages that stay hidden, since somebody else looks at them: %d", seen.Hidden)
