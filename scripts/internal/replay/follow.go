@@ -179,37 +179,11 @@ func (c *Client) forward(ctx context.Context, t *tap.Tap, p Plan, progress func(
 	}
 	var last *Status
 	group.Go(func() error {
-		defer stop()        // the workers have nothing to do any more
-		var empty time.Time // since when nothing is left
-		for {
-			s, err := c.describe(working, t.Name)
-			if err != nil {
-				return err
-			}
-			if s == nil {
-				return fmt.Errorf("EventBridge does not know the replay %s any more", t.Name)
-			}
-			n, err := c.waiting(working, t.URL)
-			if err != nil {
-				return err
-			}
-			last, s.Waiting = s, &n
+		defer stop() // the workers have nothing to do any more
+		return c.untilEmpty(working, t, func(s *Status) {
+			last = s
 			progress(s, f.result(s))
-			switch {
-			case !s.ended() || n > 0:
-				empty = time.Time{}
-			case empty.IsZero():
-				empty = time.Now()
-				fallthrough
-			default:
-				if time.Since(empty) >= c.times.quiet {
-					return nil
-				}
-			}
-			if err := pause(working, c.times.poll); err != nil {
-				return err
-			}
-		}
+		})
 	})
 	err = group.Wait()
 	if ctx.Err() != nil {
@@ -222,6 +196,39 @@ func (c *Client) forward(ctx context.Context, t *tap.Tap, p Plan, progress func(
 		return f.result(last), fmt.Errorf("all is forwarded, but rule and queue %s could not be removed (the next replay removes them): %w", t.Name, err)
 	}
 	return f.result(last), nil
+}
+
+// untilEmpty returns when the replay of a tap has ended and nothing is left in its
+// queue.
+func (c *Client) untilEmpty(ctx context.Context, t *tap.Tap, progress func(*Status)) error {
+	var empty time.Time // since when
+	for {
+		s, err := c.describe(ctx, t.Name)
+		if err != nil {
+			return err
+		}
+		if s == nil {
+			return fmt.Errorf("EventBridge does not know the replay %s any more", t.Name)
+		}
+		n, err := c.waiting(ctx, t.URL)
+		if err != nil {
+			return err
+		}
+		s.Waiting = &n
+		progress(s)
+		switch {
+		case !s.ended() || n > 0:
+			empty = time.Time{}
+		case empty.IsZero():
+			empty = time.Now()
+		}
+		if !empty.IsZero() && time.Since(empty) >= c.times.quiet {
+			return nil
+		}
+		if err := pause(ctx, c.times.poll); err != nil {
+			return err
+		}
+	}
 }
 
 // Cancel ends a replay, and removes its temporary queue with what waits in it.
