@@ -223,6 +223,11 @@ func operations(n names.Names) []statement {
 			resources: []*string{tableARN(n.Table(names.StateTable))},
 		},
 		{
+			sid:       "Outbox", // where a trace looks for what was not sent yet
+			actions:   []string{"dynamodb:Scan"},
+			resources: []*string{tableARN(n.Table(names.OutboxTable))},
+		},
+		{
 			sid:       "AlarmTopic",
 			actions:   []string{"sns:ListSubscriptionsByTopic"},
 			resources: []*string{arn("sns", n.Topic())},

@@ -43,6 +43,7 @@ for misuse, and 3 when the command refused.`,
 		newSecrets(&flags),
 		newSubscriptions(&flags),
 		tail.NewCommand(&flags),
+		newTrace(&flags),
 		newVerify(&flags),
 	)
 	return root
