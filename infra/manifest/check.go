@@ -38,6 +38,10 @@ func Check(functions []Function, n names.Names) error {
 				claim("queue", queue, fmt.Sprintf("%s %q of function %q", kind, sub, f.Name))
 			}
 		}
+		if len(f.Topics) > 0 {
+			subs = append(subs, names.Async)
+			queues("asynchronous calls", names.Async)
+		}
 		for _, s := range f.Subscriptions {
 			subs = append(subs, s.Name)
 			queues("subscription", s.Name)

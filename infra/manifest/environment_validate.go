@@ -17,7 +17,10 @@ import (
 // logRetention holds the days that CloudWatch Logs takes ("PutRetentionPolicy").
 var logRetention = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
 
-const maxArchiveDays = 3650
+const (
+	maxArchiveDays   = 3650
+	maxCallbackHosts = 3000
+)
 
 var (
 	environmentName = regexp.MustCompile(`^[a-z]([a-z0-9-]*[a-z0-9])?$`)
@@ -80,6 +83,11 @@ func (e Environment) Validate() error {
 		} else if slices.Contains(e.CallbackHosts[:i], host) {
 			v.fault("callbackHosts: %q is there twice", host)
 		}
+	}
+	// They are a variable of a program, of which all together take 4 KB ("Lambda
+	// quotas").
+	if n := len(strings.Join(e.CallbackHosts, " ")); n > maxCallbackHosts {
+		v.fault("callbackHosts: they have %d characters together, and there is room for %d: name domains (\"*.example.com\") in place of hosts", n, maxCallbackHosts)
 	}
 	e.validateTags(v)
 	// AWS gives a new account no fewer than 10, and no one a million.

@@ -166,6 +166,10 @@ type Subscription struct {
 	// Breaker says when the subscription is stopped because it fails.
 	Breaker Breaker `json:"breaker"`
 
+	// Matches is the event pattern of a subscription of Penstock's own, see System:
+	// it receives what no module has published. Nil for all others.
+	Matches json.RawMessage `json:"-"`
+
 	// Enabled says whether events are delivered; false leaves them in the
 	// queue. Unset leaves the mapping as it is, so that a deployment does not
 	// undo what a person or the breaker did; a new one begins enabled.
@@ -321,6 +325,9 @@ func (s *Subscription) DetailType() string {
 // Pattern is the event pattern of the subscription's rule, as JSON: its event
 // type, and the filter over the event's detail.
 func (s *Subscription) Pattern() []byte {
+	if s.Matches != nil {
+		return s.Matches
+	}
 	pattern := map[string]any{
 		"source":      []string{s.Source()},
 		"detail-type": []string{s.DetailType()},

@@ -35,6 +35,21 @@ const OutboxRelay = "outbox-relay"
 // short name.
 const Breaker = "breaker"
 
+// Callback is the program that sends the results of asynchronous calls, as a
+// function's short name.
+const Callback = "callback"
+
+// CallbackSecret is the secret that results are signed by.
+const CallbackSecret = "callback-signing"
+
+// CallbackResults is the subscription by which the callback program receives
+// results.
+const CallbackResults = "results"
+
+// Async stands in the place of a subscription in the names of what becomes of
+// asynchronous calls: DLQ(fn, Async) is where those go that have failed for good.
+const Async = "async"
+
 // AuthTrigger is the program that announces what people do in the user pool, as a
 // function's short name.
 const AuthTrigger = "auth-trigger"
@@ -44,8 +59,9 @@ const AuthTrigger = "auth-trigger"
 var Programs = []string{Breaker, OutboxRelay}
 
 // OptionalPrograms are those of Penstock's own that an environment has if it asks
-// for what they are part of, by their short names, sorted.
-var OptionalPrograms = []string{AuthTrigger}
+// for what they are part of, or a function has topics (Callback), by their short
+// names, sorted.
+var OptionalPrograms = []string{AuthTrigger, Callback}
 
 // PipelineRunner is the program that runs the functions that are pipelines.
 const PipelineRunner = "pipeline"

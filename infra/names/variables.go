@@ -50,6 +50,14 @@ const (
 	// breaker has it.
 	VarStateTable = "PENSTOCK_STATE_TABLE"
 
+	// VarCallbackHosts are the hosts that results may be sent to, separated by
+	// spaces. The callback program has it.
+	VarCallbackHosts = "PENSTOCK_CALLBACK_HOSTS"
+
+	// VarEgress is EgressLocal in an environment on one machine, where programs
+	// may also send to it, and without TLS. Elsewhere it is not there.
+	VarEgress = "PENSTOCK_EGRESS"
+
 	// VarTopic is the ARN of the topic by which people are told. The breaker has
 	// it.
 	VarTopic = "PENSTOCK_TOPIC"
@@ -58,6 +66,9 @@ const (
 	// on the bus in time.
 	VarUnsentQueue = "PENSTOCK_UNSENT_QUEUE"
 )
+
+// EgressLocal is the value of VarEgress.
+const EgressLocal = "local"
 
 // TableVar is the environment variable that holds a table's name, for each of
 // the "tables" of a function's manifest: PENSTOCK_TABLE_SAVINGS_LEDGER for

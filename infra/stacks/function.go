@@ -22,6 +22,10 @@ type Function struct {
 	// Deleted are those whose tombstones are in the manifest, by name: they
 	// collect events, and have no Mapping.
 	Deleted map[string]*Subscription
+
+	// Async is what becomes of asynchronous calls; nil for a function without
+	// topics.
+	Async *Async
 }
 
 func newFunction(p *project, m *manifest.Function) *Function {
@@ -43,6 +47,9 @@ func newFunction(p *project, m *manifest.Function) *Function {
 		vpc:            m.VPC,
 	})
 	f.declareTopics(p)
+	if len(m.Topics) > 0 {
+		f.Async = newAsync(p, f)
+	}
 	for i := range m.Subscriptions {
 		s := newSubscription(p, f, &m.Subscriptions[i])
 		s.deliver(f)
@@ -114,6 +121,9 @@ func permissions(n names.Names, m *manifest.Function) []statement {
 			actions = slices.Sorted(slices.Values(slices.Concat(readActions, writeActions)))
 		}
 		policy = append(policy, statement{actions: actions, resources: []*string{tableARN(n.Table(table))}})
+	}
+	if len(m.Topics) > 0 {
+		policy = append(policy, putResults(n))
 	}
 	if len(m.Secrets) > 0 {
 		var secrets []*string

@@ -142,13 +142,13 @@ func TestARemovalStopsTheSynthesisUntilItIsAllowed(t *testing.T) {
 
 func TestAnExceededQuotaStopsTheSynthesis(t *testing.T) {
 	env := dev
-	env.Quotas.Concurrency = 30
+	env.Quotas.Concurrency = 40
 	_, err := at(t, shop, env, deleted)
-	want := "31 concurrent invocations of the account, if every subscription is busy, and the quota is 30: lower maxConcurrency in function.json"
+	want := "41 concurrent invocations of the account, if every subscription is busy, and the quota is 40: lower maxConcurrency in function.json"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	env.Quotas.Concurrency = 31
+	env.Quotas.Concurrency = 41
 	if _, err := at(t, shop, env, deleted); err != nil {
 		t.Errorf("with one more: %v", err)
 	}

@@ -10,6 +10,8 @@
 //	                        dashboard, alarms of what all functions share
 //	<app>-<env>-<function>  program, role, log group; of each subscription the
 //	                        rule, queue, DLQs, event source mapping and alarms
+//	<app>-<env>-callback    what sends the results of asynchronous calls, where a
+//	                        function has topics
 //	<app>-<env>-access      managed policies for applications that publish, and for
 //	                        people who use the command
 //	<app>-<env>-user-pool   the people who sign in, and what announces it, where
@@ -83,6 +85,10 @@ type Stacks struct {
 	Operations *Operations
 	Access     *Access
 
+	// Callback sends the results of asynchronous calls to those who wait for them.
+	// It is nil where no function has topics.
+	Callback *Function
+
 	// Schemas is nil in an environment without a schema registry.
 	Schemas *Schemas
 
@@ -127,8 +133,13 @@ func New(app awscdk.App, props *Props) *Stacks {
 	s.Access = newAccess(in)
 	s.Data = newData(in, declared.tables)
 	s.Data.Stack.AddStackDependency(s.Bus.Stack, nil)
-	s.Operations = newOperations(in, declared.functions)
+	system := manifest.System(declared.functions)
+	s.Operations = newOperations(in, slices.Concat(declared.functions, system))
 	s.Operations.Stack.AddStackDependency(s.Data.Stack, nil)
+	for i := range system {
+		s.Callback = newCallback(in, &system[i])
+		s.Callback.Stack.AddStackDependency(s.Operations.Stack, nil)
+	}
 	if p.Env.UserPool != nil {
 		s.UserPool = newUserPool(in)
 		s.UserPool.Stack.AddStackDependency(s.Operations.Stack, nil)
@@ -136,6 +147,9 @@ func New(app awscdk.App, props *Props) *Stacks {
 	for i := range declared.functions {
 		f := newFunction(in, &declared.functions[i])
 		f.Stack.AddStackDependency(s.Operations.Stack, nil)
+		if f.Async != nil {
+			f.Stack.AddStackDependency(s.Callback.Stack, nil)
+		}
 		s.functions[f.Manifest.Name] = f
 	}
 	return s

@@ -369,7 +369,7 @@ func TestTemplatesHoldNothingThatTheCDKAdds(t *testing.T) {
 	ours := []string{
 		"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy",
 		"AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient", "AWS::DynamoDB::Table", "AWS::Events::Archive", "AWS::Events::EventBus", "AWS::Events::EventBusPolicy", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role",
-		"AWS::KMS::Alias", "AWS::KMS::Key", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
+		"AWS::KMS::Alias", "AWS::KMS::Key", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
 		"AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination", "AWS::Logs::DeliverySource", "AWS::Logs::LogGroup", "AWS::Logs::ResourcePolicy",
 		"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SSM::Parameter",
 	}
@@ -394,6 +394,8 @@ func TestStacksAreDeployedInOrder(t *testing.T) {
 		"penstock-dev-operations": {"penstock-dev-data"},
 		"penstock-dev-fee":        {"penstock-dev-operations"},
 		"penstock-dev-plain":      {"penstock-dev-operations"},
+		"penstock-dev-callback":   {"penstock-dev-operations"},
+		"penstock-dev-printer":    {"penstock-dev-operations", "penstock-dev-callback"},
 	} {
 		var got []string
 		for _, artifact := range *assembly.GetStackByName(&stack).Dependencies() {

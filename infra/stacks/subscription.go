@@ -78,18 +78,25 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 
 	suppressNoDLQ(s.RuleDLQ)
 
-	bus, rule := p.names.Bus(), p.names.Rule(fn, m.Name)
-	allowEvents(s.Queue, ruleARN(bus, rule))
-	allowEvents(s.RuleDLQ, ruleARN(bus, rule))
-	s.Rule = awsevents.NewCfnRule(scope, jsii.String("Rule"), &awsevents.CfnRuleProps{
-		Name:         &rule,
+	s.Rule = p.newRule(scope, p.names.Rule(fn, m.Name), eventPattern(m.Pattern()), s.Queue, s.RuleDLQ)
+	return s
+}
+
+// newRule adds the rule, in scope, that puts events into a queue, and what it
+// could not put there into a DLQ of its own.
+func (p *project) newRule(scope constructs.Construct, name string, pattern any, queue, dlq awssqs.Queue) awsevents.CfnRule {
+	bus := p.names.Bus()
+	allowEvents(queue, ruleARN(bus, name))
+	allowEvents(dlq, ruleARN(bus, name))
+	rule := awsevents.NewCfnRule(scope, jsii.String("Rule"), &awsevents.CfnRuleProps{
+		Name:         &name,
 		EventBusName: &bus,
-		EventPattern: eventPattern(m),
+		EventPattern: pattern,
 		State:        jsii.String("ENABLED"), // a pause disables the mapping, never the rule
 		Targets: []any{&awsevents.CfnRule_TargetProperty{
 			Id:               jsii.String("queue"),
-			Arn:              s.Queue.QueueArn(),
-			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: s.RuleDLQ.QueueArn()},
+			Arn:              queue.QueueArn(),
+			DeadLetterConfig: &awsevents.CfnRule_DeadLetterConfigProperty{Arn: dlq.QueueArn()},
 			RetryPolicy: &awsevents.CfnRule_RetryPolicyProperty{
 				MaximumEventAgeInSeconds: jsii.Number(ruleRetrySeconds),
 				MaximumRetryAttempts:     jsii.Number(ruleRetryAttempts),
@@ -98,10 +105,9 @@ func newSubscription(p *project, f *Function, m *manifest.Subscription) *Subscri
 	})
 	// A rule that is there before it may send loses events: to EventBridge a
 	// queue that refuses is no reason to try again.
-	s.Rule.AddResourceDependency(policyOf(s.Queue), nil)
-	s.Rule.AddResourceDependency(policyOf(s.RuleDLQ), nil)
-
-	return s
+	rule.AddResourceDependency(policyOf(queue), nil)
+	rule.AddResourceDependency(policyOf(dlq), nil)
+	return rule
 }
 
 // deliver adds the mapping, by which the function receives what is in the queue.
@@ -128,10 +134,10 @@ func (s *Subscription) deliver(f *Function) {
 	s.Mapping = awslambda.NewCfnEventSourceMapping(s.scope, jsii.String("Mapping"), props)
 }
 
-// eventPattern is the subscription's event pattern as the CDK takes it.
-func eventPattern(m *manifest.Subscription) any {
+// eventPattern is an event pattern as the CDK takes it.
+func eventPattern(text []byte) any {
 	var pattern any
-	if err := json.Unmarshal(m.Pattern(), &pattern); err != nil {
+	if err := json.Unmarshal(text, &pattern); err != nil {
 		panic(err)
 	}
 	return withNulls(pattern)

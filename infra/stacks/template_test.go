@@ -40,6 +40,8 @@ var shop = fstest.MapFS{
 		"publishes": ["trading/TRADE_ALLOCATED", "savings/FEE_WAIVED", "savings/FEE_CHARGED"],
 		"subscriptions": [{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT"}]}`)},
 	"functions/plain/function.json": {Data: []byte(`{"name": "plain", "idempotency": true}`)},
+	"functions/printer/function.json": {Data: []byte(`{"name": "printer", "topics": ["payment.*", "refund"], "namespace": "billing",
+		"async": {"retries": 1, "maxAgeSeconds": 3600}}`)},
 
 	"schemas/savings/FEE_CHARGED.schema.json":        {Data: []byte(`{"type": "object"}`)},
 	"schemas/savings/FEE_WAIVED.schema.json":         {Data: []byte(`{"type": "object"}`)},
@@ -55,11 +57,12 @@ var (
 	prod = manifest.Environment{
 		Name: "prod", LogRetentionDays: 365, RemovalProtection: true, TerminationProtection: true, PointInTimeRecovery: true,
 		BusLogLevel: manifest.LogTrace, ArchiveRetentionDays: 90, EncryptionKey: manifest.CreateKey,
-		AlarmEmails: []string{"oncall@example.com"},
-		Tags:        map[string]string{"team": "payments"},
-		UserPool:    &manifest.UserPool{SelfSignUp: true, MFA: manifest.MFARequired},
-		Connections: connections,
-		VPC:         &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
+		AlarmEmails:   []string{"oncall@example.com"},
+		CallbackHosts: []string{"hooks.example.com", "*.shop.example"},
+		Tags:          map[string]string{"team": "payments"},
+		UserPool:      &manifest.UserPool{SelfSignUp: true, MFA: manifest.MFARequired},
+		Connections:   connections,
+		VPC:           &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
 	}
 )
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
@@ -22,7 +23,7 @@ func tellMissingSecrets(ctx context.Context, out io.Writer, root string, env *lo
 		return err
 	}
 	client := secretsmanager.NewFromConfig(awsConfig(env))
-	for _, f := range functions {
+	for _, f := range slices.Concat(functions, manifest.System(functions)) {
 		for _, name := range f.Secrets {
 			id := env.Names().Secret(name)
 			_, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})

@@ -101,7 +101,7 @@ func (s *secretStore) users() (map[string][]string, error) {
 		return nil, err
 	}
 	out := map[string][]string{}
-	for _, f := range functions {
+	for _, f := range slices.Concat(functions, manifest.System(functions)) {
 		for _, secret := range f.Secrets {
 			out[secret] = append(out[secret], f.Name)
 		}

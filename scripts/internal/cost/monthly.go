@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/penstock-dev/penstock/infra/local/meter"
+	"github.com/penstock-dev/penstock/infra/manifest"
 )
 
 // monthly is what the target's templates cost by the month, whatever passes.
@@ -53,7 +54,7 @@ func monthly(in Input) ([]Month, error) {
 		}
 	}
 	var secrets []string
-	for _, f := range in.Functions {
+	for _, f := range slices.Concat(in.Functions, manifest.System(in.Functions)) {
 		secrets = append(secrets, f.Secrets...)
 	}
 	slices.Sort(secrets)
