@@ -134,7 +134,7 @@ func (b *batch) admit(g *gate) {
 func (b *batch) call(g *gate, i int) {
 	r := &b.runs[i]
 	if r.ctx.Err() != nil {
-		r.outOfTime()
+		r.outOfTime(b.pipeline.stages[g.stage].at)
 		g.left(i)
 		b.settled(i, g.stage)
 		return
@@ -184,12 +184,12 @@ func (b *batch) collect(wait bool) {
 }
 
 // outOfTime fails a document that has to wait for its next delivery.
-func (r *run) outOfTime() {
+func (r *run) outOfTime(at string) {
 	err := context.Cause(r.ctx)
 	if !r.called {
 		err = fmt.Errorf("%w: %w", ErrNotStarted, err)
 	}
-	r.result = Result{Outcome: Failed, Err: err, Ignored: r.ignored}
+	r.result = Result{Outcome: Failed, Err: err, Ignored: r.ignored, Stage: at}
 }
 
 // gate is an externalFunction stage within a batch: who may call next.

@@ -238,11 +238,12 @@ func TestWhenTimeRunsOutWhatHasNoCallYetIsNotStarted(t *testing.T) {
 		for _, r := range results {
 			line := string(r.Outcome)
 			if r.Err != nil {
-				line += fmt.Sprintf(" %v %v", errors.Is(r.Err, ErrNotStarted), errors.Is(r.Err, context.DeadlineExceeded))
+				line += fmt.Sprintf(" %s %v %v", r.Stage, errors.Is(r.Err, ErrNotStarted), errors.Is(r.Err, context.DeadlineExceeded))
 			}
 			got = append(got, line)
 		}
-		want := []string{"passed", "failed false true", "failed false true", "failed true true", "failed true true", "failed true true"}
+		const first, second = "failed pipeline[0].externalFunction ", "failed pipeline[1].externalFunction "
+		want := []string{"passed", second + "false true", first + "false true", first + "true true", first + "true true", first + "true true"}
 		if !slices.Equal(got, want) {
 			t.Errorf("outcomes %q, want %q", got, want)
 		}

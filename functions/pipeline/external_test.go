@@ -234,7 +234,7 @@ func TestA5PayloadTakesFourStagesOnly(t *testing.T) {
 			`pipeline[0].externalFunction.payload[0]: the stage "`+name+`" is not allowed here: only project, addFields, set, replaceRoot`)
 	}
 	isRefused(t, `[{"externalFunction": {"functionName": "f", "payload": [{"set": {"a": {"$sun": 1}}}, {"$group": {}}]}}]`,
-		`pipeline[0].externalFunction.payload[0].set.a.$sun: `+unknownError("operator", "$sun", Operators()).Error()+
+		`pipeline[0].externalFunction.payload[0].set.a.$sun: `+unknownError("operator", "$sun", operators).Error()+
 			"\n"+`pipeline[0].externalFunction.payload[1]: unknown stage "$group" (there are project, addFields, set, replaceRoot)`)
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -166,6 +167,35 @@ func (c golden) check(t *testing.T) {
 		}
 		if kind != one.kind || got != one.want {
 			t.Errorf("%s:%d: %s %s\nof  %s\nis  %s: %s\nnot %s: %s", c.file, c.line, c.kind, c.text, in, kind, got, one.kind, one.want)
+		}
+	}
+}
+
+// The package's documentation is where users look operators and stages up.
+func TestTheDocumentationNamesEveryStageAndOperator(t *testing.T) {
+	data, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.FieldsFunc(string(data), func(r rune) bool { return strings.ContainsRune(" \t\n,;:()\"{}", r) })
+	for _, name := range slices.Concat(operators, queryOperators, stageNames) {
+		if !slices.Contains(words, name) {
+			t.Errorf("doc.go says nothing of %s", name)
+		}
+	}
+}
+
+func TestEveryOperatorThatIsListedExists(t *testing.T) {
+	for _, name := range operators {
+		_, err := Parse([]byte(`[{"set": {"x": {"`+name+`": []}}}]`), nil)
+		if err != nil && strings.Contains(err.Error(), "unknown operator") {
+			t.Error(err)
+		}
+	}
+	for _, name := range queryTests {
+		_, err := Parse([]byte(`[{"match": {"x": {"`+name+`": "x"}}}]`), nil)
+		if err != nil && strings.Contains(err.Error(), "unknown operator") {
+			t.Error(err)
 		}
 	}
 }

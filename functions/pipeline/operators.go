@@ -8,10 +8,9 @@ import (
 	"strings"
 )
 
-// Operators are the names of the operators that expressions may have.
-func Operators() []string { return strings.Fields(operators) }
-
-const operators = `$add $and $arrayElemAt $concat $cond $divide $eq $gt $gte $ifNull $literal $lt $lte $map $multiply $ne $not $or $size $subtract $sum $toLower $toString $toUpper`
+// operators are all that expressions may have.
+var operators = strings.Fields(`$add $and $arrayElemAt $concat $cond $divide $eq $gt $gte $ifNull $literal $lt $lte $map
+	$multiply $ne $not $or $size $subtract $sum $toLower $toString $toUpper`)
 
 // operator parses {name: v}.
 func (p *parser) operator(at, name string, v *value) expression {
@@ -78,7 +77,7 @@ func (p *parser) operator(at, name string, v *value) expression {
 	case "$map":
 		return p.mapping(at, v)
 	}
-	p.unknown(at, "operator", name, Operators())
+	p.unknown(at, "operator", name, operators)
 	return constant{}
 }
 

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// QueryOperators are the names of the operators that match takes.
-func QueryOperators() []string { return slices.Concat(queryJunctions, queryTests) }
-
+// queryOperators are all that match takes: those that stand beside fields, and
+// the tests of one.
 var (
 	queryJunctions = []string{"$and", "$or", "$nor", "$expr"}
 	queryTests     = []string{"$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$not", "$regex", "$options"}
+	queryOperators = slices.Concat(queryJunctions, queryTests)
 )
 
 // query is what match asks of a document.
@@ -126,7 +126,7 @@ func (p *parser) query(at string, v *value) query {
 		case slices.Contains(queryTests, name):
 			p.fault(here, `%s tests a field: write {"field": {%q: …}}`, name, name)
 		case strings.HasPrefix(name, "$"):
-			p.unknown(here, "operator", name, QueryOperators())
+			p.unknown(here, "operator", name, queryOperators)
 		default:
 			path, ok := p.fieldPath(here, name)
 			if !ok {
@@ -238,7 +238,7 @@ func (p *parser) test(at string, path []string, name string, v, all *value) quer
 	if slices.Contains(queryJunctions, name) {
 		p.fault(at, "%s stands beside fields, not in one", name)
 	} else {
-		p.unknown(at, "operator", name, QueryOperators())
+		p.unknown(at, "operator", name, queryOperators)
 	}
 	return every{}
 }

@@ -177,7 +177,7 @@ func (p *Pipeline) Run(ctx context.Context, d Document, effects Effects) Result 
 func (r *run) enter(d *Document) bool {
 	r.source = d.Source
 	if r.ctx.Err() != nil {
-		r.outOfTime()
+		r.outOfTime("")
 		return false
 	}
 	v, err := readDocument(d.JSON)
