@@ -102,13 +102,13 @@ func (s *Subscription) alarms(p *project, f *Function) {
 	for _, a := range []alarm{
 		{
 			name: n.Alarm(fn, m.Name, "dlq"), metric: queueMetric("ApproximateNumberOfMessagesVisible", n.DLQ(fn, m.Name)), stat: "Maximum", minutes: 1, ofMinutes: 1,
-			description: fmt.Sprintf("Events that %s could not handle are in its DLQ, %s. They stay for %d days. Read why in the log of %s (outcome failed or permanent), mend it, and move them back: SQS, Start DLQ redrive.",
-				named, n.DLQ(fn, m.Name), dlqRetentionDays, n.Function(fn)),
+			description: fmt.Sprintf("Events that %s could not handle are in its DLQ, %s. They stay for %d days. See why (penstock dlq list %s), mend it, and move them back (penstock dlq redrive %s --all).",
+				named, n.DLQ(fn, m.Name), dlqRetentionDays, named, named),
 		},
 		{
 			name: n.Alarm(fn, m.Name, "rule-dlq"), metric: queueMetric("ApproximateNumberOfMessagesVisible", n.RuleDLQ(fn, m.Name)), stat: "Maximum", minutes: 1, ofMinutes: 1,
-			description: fmt.Sprintf("EventBridge could not put events into the queue of %s: they are in %s, for %d days, with the reason in the attribute ERROR_CODE. Look at the queue, its policy and its key, and send them to %s.",
-				named, n.RuleDLQ(fn, m.Name), dlqRetentionDays, n.Queue(fn, m.Name)),
+			description: fmt.Sprintf("EventBridge could not put events into the queue of %s: they are in %s, for %d days, with the reason. See it (penstock dlq list %s), look at the queue, its policy and its key, and move them on (penstock dlq redrive %s --queue rule-dlq --all).",
+				named, n.RuleDLQ(fn, m.Name), dlqRetentionDays, named, named),
 		},
 		{
 			name: n.Alarm(fn, m.Name, "rule-failures"), metric: ruleMetric("FailedInvocations", n.Bus(), n.Rule(fn, m.Name)), stat: "Sum", minutes: 1, ofMinutes: 1,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,10 +68,7 @@ func (f *dropFlags) run(cmd *cobra.Command, name string) error {
 	if err != nil {
 		return err
 	}
-	path := f.keep
-	if path == "" {
-		path = filepath.Join(d.Root, ".penstock", "dropped", fmt.Sprintf("%s-%s.jsonl", owner.Queue, time.Now().UTC().Format("20060102T150405Z")))
-	}
+	path := cmp.Or(f.keep, filepath.Join(d.Root, ".penstock", "dropped", fmt.Sprintf("%s-%s.jsonl", owner.Queue, time.Now().UTC().Format("20060102T150405Z"))))
 	keep, err := dlq.NewKeepFile(path)
 	if err != nil {
 		return cli.Misuse{Err: fmt.Errorf("--keep: %w", err)}

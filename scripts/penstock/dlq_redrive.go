@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/penstock-dev/penstock/infra/manifest"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
 	"github.com/penstock-dev/penstock/scripts/internal/dlq"
 	"github.com/penstock-dev/penstock/scripts/internal/subscriptions"
@@ -121,6 +122,9 @@ func (f *redriveFlags) run(cmd *cobra.Command, name string) error {
 	if r.Change, err = f.edit.changer(cmd); err != nil {
 		return err
 	}
+	if !f.dryRun {
+		d.tellStopped(ctx, owner, note)
+	}
 	if f.from != "" {
 		err = r.restore(ctx, f.from, f.dryRun)
 	} else {
@@ -142,6 +146,17 @@ func (f *redriveFlags) run(cmd *cobra.Command, name string) error {
 		return cli.ErrTold
 	}
 	return nil
+}
+
+// tellStopped tells that a subscription does not receive what is moved to it now.
+func (d *dlqs) tellStopped(ctx context.Context, s subscriptions.Subscription, note func(string, ...any)) {
+	live, err := d.Get(ctx, s)
+	switch {
+	case err != nil: // the events can be moved all the same
+		note("whether %s receives is not known: %v", s, err)
+	case live.State != subscriptions.Enabled:
+		note("%s is %s: what is moved waits in its queue, for up to %d days", s, live.State, manifest.TombstoneDays)
+	}
 }
 
 // redriving is a redrive under way.

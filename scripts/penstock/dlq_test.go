@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -19,9 +20,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
+	"github.com/penstock-dev/penstock/functions/handler/queue"
 	"github.com/penstock-dev/penstock/infra/local"
 	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/infra/snapshots"
+	"github.com/penstock-dev/penstock/scripts/internal/dlq"
 	"github.com/penstock-dev/penstock/scripts/internal/mototest"
 )
 
@@ -319,6 +322,45 @@ func (e *dlqEnvironment) killed(t *testing.T) {
 	}
 	if left, err := fs.Glob(os.DirFS(e.project), ".penstock/redrive/*"); err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)
+	}
+}
+
+func TestDLQShowPrintsAllThatAMessageSaysOfItsFailure(t *testing.T) {
+	var out strings.Builder
+	at := time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
+	err := printFailure(&out, dlq.Failure{
+		Queue: dlq.Failed, MessageID: "m-1", EventID: "e-1", Type: "savings/SAVINGS_WITHDRAWAL", CorrelationID: "c-1", OccurredAt: at,
+		By: dlq.ByFunction, Reason: "the function timed out", Receives: 2, Redrives: 1, SentAt: at, LastFailed: at.Add(time.Minute),
+		Body: json.RawMessage(`{"detail":{}}`),
+		Attributes: map[string]string{
+			queue.Reason: "the function timed out", queue.Receives: "2", queue.Redrives: "1", queue.Source: "arn:aws:sqs:eu-west-1:1:queue",
+			queue.Processor: "enrich", queue.Operator: "pipeline[2].externalFunction", queue.Document: `{"amount":1}`, queue.Time: "2026-03-02T09:01:00Z", "tenant": "A",
+		},
+	})
+	want := `e-1 savings/SAVINGS_WITHDRAWAL
+  reason        the function timed out
+  given up by   its function, which can never handle it
+  receives      2
+  redriven      1 time before
+  first failed  -
+  last failed   2026-03-02T09:01:00Z
+  occurred      2026-03-02T09:00:00Z
+  correlation   c-1
+  message       m-1
+  document      {
+                  "amount": 1
+                }
+  operator      pipeline[2].externalFunction
+  processor     enrich
+  source        arn:aws:sqs:eu-west-1:1:queue
+  time          2026-03-02T09:01:00Z
+  tenant        A
+  {
+    "detail": {}
+  }
+`
+	if err != nil || out.String() != want {
+		t.Errorf("%v, got\n%s", err, &out)
 	}
 }
 
