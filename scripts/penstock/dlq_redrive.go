@@ -142,7 +142,7 @@ func (f *redriveFlags) run(cmd *cobra.Command, name string) error {
 		return cli.Misusef("%s left as it was in the DLQ, since it could not be changed so", plural(r.Unchanged, "event"))
 	case len(filter.IDs) > 0 && r.touched()+r.before == 0:
 		return fmt.Errorf("nothing with the id %s was there to be moved", strings.Join(filter.IDs, " or "))
-	case r.incomplete:
+	case r.incomplete, r.Refused > 0:
 		return cli.ErrTold
 	}
 	return nil

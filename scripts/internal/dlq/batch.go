@@ -3,7 +3,6 @@ package dlq
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -27,6 +26,12 @@ const (
 	callTimeout = 20 * time.Second
 )
 
+// refusal is what SQS says of one entry that it does not take, when it takes the
+// call.
+type refusal struct{ code, message string }
+
+func (r *refusal) Error() string { return r.code + ": " + r.message }
+
 var errNoAnswer = errors.New("SQS did not answer for the message")
 
 // batches makes as few calls about n entries as SQS allows, several at once, and
@@ -34,7 +39,7 @@ var errNoAnswer = errors.New("SQS did not answer for the message")
 // for entries that have no size; call makes a call about the entries from start
 // to end, whose ids are their indexes.
 func batches(ctx context.Context, n int, size func(i int) int,
-	call func(ctx context.Context, start, end int) (done []types.BatchResultErrorEntry, succeeded []string, err error),
+	call func(ctx context.Context, start, end int) (failed []types.BatchResultErrorEntry, succeeded []string, err error),
 ) []error {
 	errs := make([]error, n)
 	slots := make(chan struct{}, parallel)
@@ -72,7 +77,7 @@ func batches(ctx context.Context, n int, size func(i int) int,
 				set(id, nil)
 			}
 			for _, f := range failed {
-				set(aws.ToString(f.Id), fmt.Errorf("%s: %s", aws.ToString(f.Code), aws.ToString(f.Message)))
+				set(aws.ToString(f.Id), &refusal{aws.ToString(f.Code), aws.ToString(f.Message)})
 			}
 		})
 		start = end

@@ -3,7 +3,6 @@ package dlq
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -163,12 +162,13 @@ func (r *Redrive) move(ctx context.Context, messages []*Message) (moved []*Messa
 		}
 	}
 	var took []string
-	var first error
+	var broken error
 	for i, sendErr := range send(ctx, r.API, r.To, entries) {
 		if sendErr != nil {
 			r.Refused++
-			if first == nil {
-				first = fmt.Errorf("sending event %s: %w", eventOf(messages[i]), sendErr)
+			r.note("left, since SQS did not take it: event %s: %v", eventOf(messages[i]), sendErr)
+			if _, alone := errors.AsType[*refusal](sendErr); !alone {
+				broken = sendErr // the others would not fare better
 			}
 			continue
 		}
@@ -182,7 +182,7 @@ func (r *Redrive) move(ctx context.Context, messages []*Message) (moved []*Messa
 	if r.Journal != nil {
 		err = r.Journal.took(took) // of the others SQS may have taken some whose answer was lost
 	}
-	return moved, errors.Join(first, err)
+	return moved, errors.Join(broken, err)
 }
 
 // wait waits until the rate allows n messages more.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -158,10 +157,13 @@ func TestWhatCannotBeMovedStays(t *testing.T) {
 			}
 			return nil
 		}
-		r := &dlq.Redrive{API: f, Change: change}
-		err := redrive(t.Context(), q, r)
-		if err == nil || !strings.Contains(err.Error(), "sending event e-1: InternalError: try again") {
+		var told []string
+		r := &dlq.Redrive{API: f, Change: change, Picker: dlq.Picker{Note: func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }}}
+		if err := redrive(t.Context(), q, r); err != nil {
 			t.Error(err)
+		}
+		if want := []string{"left: event e-2: amount: want a number", "left, since SQS did not take it: event e-1: InternalError: try again"}; !slices.Equal(told, want) {
+			t.Errorf("told %q", told)
 		}
 		if r.Moved != 2 || r.Refused != 1 || r.Unchanged != 1 || !slices.Equal(f.visible("dlq"), []string{"m-2", "m-3"}) {
 			t.Errorf("%+v; %v stay", r.Result, f.visible("dlq"))

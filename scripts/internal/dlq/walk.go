@@ -86,11 +86,14 @@ func (q *Queue) Walk(ctx context.Context, w Walk, visit Visit) (seen Seen, err e
 		case ctx.Err() != nil:
 			return seen, context.Cause(ctx)
 		case w.Limit > 0 && seen.Messages >= w.Limit:
-			return seen, q.count(ctx, h, &seen, fmt.Sprintf("the limit of %d was reached", w.Limit))
+			err = q.count(ctx, h, &seen, fmt.Sprintf("the limit of %d was reached", w.Limit))
+			return seen, err
 		case n <= 0:
-			return seen, q.count(ctx, h, &seen, fmt.Sprintf("%d messages are held that were not picked, and SQS lets no more be", MaxHeld))
+			err = q.count(ctx, h, &seen, fmt.Sprintf("%d messages are held that were not picked, and SQS lets no more be", MaxHeld))
+			return seen, err
 		case !w.Patient && seen.Messages > 0 && seen.Messages >= q.Depth.Total():
-			return seen, q.count(ctx, h, &seen, "")
+			err = q.count(ctx, h, &seen, "")
+			return seen, err
 		}
 		batch, err := q.receive(ctx, h, n)
 		seen.Messages += len(batch)
@@ -145,6 +148,9 @@ func (q *Queue) visit(ctx context.Context, h *held, seen *Seen, batch []*Message
 	if len(old) > 0 {
 		done, err = visit(ctx, old)
 	}
+	if errors.Is(err, ErrEnough) {
+		stopped, err = true, nil
+	}
 	for i, deleteErr := range q.remove(ctx, done) {
 		if deleteErr != nil {
 			err = errors.Join(err, fmt.Errorf("deleting message %s: %w", done[i].ID, deleteErr))
@@ -153,10 +159,7 @@ func (q *Queue) visit(ctx context.Context, h *held, seen *Seen, batch []*Message
 		h.forget(done[i])
 		seen.Deleted++
 	}
-	if errors.Is(err, ErrEnough) {
-		return true, nil
-	}
-	return false, err
+	return stopped, err
 }
 
 // count counts what was not looked at.
