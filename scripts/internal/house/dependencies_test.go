@@ -1,4 +1,3 @@
-// Package house holds the tests of what holds for the project as a whole.
 package house
 
 import (
