@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -54,7 +55,7 @@ func steady(ctx context.Context, b *bench) error {
 	}
 	config := awsOf(*dev.AWS().BaseEndpoint, dev.AWS().Region)
 	c, err := connector.New(lambda.NewFromConfig(config), connector.Config{
-		Source: connector.NewTags(resourcegroupstaggingapi.NewFromConfig(config), n.Bus()), Match: connector.Wildcard, Backlog: 200,
+		Source: connector.NewTags(resourcegroupstaggingapi.NewFromConfig(config), n.Bus()), Match: connector.Wildcard, Backlog: 200, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		return err
