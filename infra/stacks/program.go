@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/penstock-dev/penstock/infra/bundle"
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
@@ -73,7 +74,7 @@ func newProgram(p *project, stack awscdk.Stack, id string, f program) *Program {
 		panic(err)
 	}
 	asset := filepath.Join(*p.app.Outdir(), "programs", f.name+".zip")
-	if err := pack(asset, os.DirFS(dir), p.props.Root, f.files); err != nil {
+	if err := bundle.Pack(asset, os.DirFS(dir), p.props.Root, f.files); err != nil {
 		panic(fmt.Errorf("packing %s: %w", f.code, err))
 	}
 	environment := map[string]*string{}

@@ -115,7 +115,8 @@ func New(app awscdk.App, props *Props) *Stacks {
 	if p.Build == nil {
 		dir := filepath.Join(*app.Outdir(), "programs")
 		p.Build = goBuild(dir)
-		if app.Node().TryGetContext(jsii.String(names.BuildContext)) == false {
+		// The CDK's command makes text of what it is given by -c.
+		if build := app.Node().TryGetContext(jsii.String(names.BuildContext)); build == false || build == "false" {
 			p.Build = noBuild(dir)
 		}
 	}

@@ -171,7 +171,7 @@ func (a *application) await(ctx context.Context, file string, after []byte) erro
 // deployStack shows what the function's stack would change, asks, and deploys it.
 // begun reports whether it came to deploying.
 func (a *application) deployStack(ctx context.Context) (begun bool, err error) {
-	stack, err := a.stack(ctx)
+	stack, err := a.stack(ctx, true)
 	if err != nil {
 		return false, err
 	}
@@ -185,10 +185,10 @@ func (a *application) deployStack(ctx context.Context) (begun bool, err error) {
 	return true, stack.Deploy(ctx)
 }
 
-// stack is the function's stack, synthesized.
-func (a *application) stack(ctx context.Context) (*cdkcli.Stack, error) {
+// stack is the function's stack, synthesized, with its program or a stand-in for it.
+func (a *application) stack(ctx context.Context, program bool) (*cdkcli.Stack, error) {
 	t := a.target
-	s := &cdkcli.Stack{Command: a.cdk, Root: t.Root, Env: t.Env.Name, Name: t.Names.Stack(a.function), Out: a.progress}
+	s := &cdkcli.Stack{Command: a.cdk, Root: t.Root, Env: t.Env.Name, Name: t.Names.Stack(a.function), Out: a.progress, WithoutPrograms: !program}
 	if t.Env.Endpoint != "" { // what stands in for AWS
 		s.Direct = true
 		s.Environ = []string{

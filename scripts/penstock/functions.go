@@ -25,12 +25,14 @@ import (
 func newFunctions(common *cli.Flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "functions",
-		Short: "The project's functions: what they receive, their logs, calling one",
-		Long: `The project's functions: what they receive, their logs, and calling one by hand.
+		Short: "The project's functions: what they receive, building, deploying, their logs, calling one",
+		Long: `The project's functions: what they receive, building, deploying and deleting them,
+their logs, and calling one by hand.
 
 A NAME is the short one, that of the function's folder: withdrawal-fee.`,
 	}
-	cmd.AddCommand(newFunctionsList(common), newFunctionsGenerate(common), newFunctionsLogs(common), newFunctionsInvoke(common))
+	cmd.AddCommand(newFunctionsList(common), newFunctionsGenerate(common), newFunctionsBuild(common), newFunctionsDeploy(common),
+		newFunctionsDelete(common), newFunctionsLogs(common), newFunctionsInvoke(common))
 	return cmd
 }
 

@@ -40,10 +40,11 @@ func TestSessions(t *testing.T) {
 		t.Fatal(err)
 	}
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:       "testdata/script",
+		Condition: installed,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dev": sessionDev(t), "listening": sessionListening, "exits": sessionExits, "until": sessionUntil, "readid": sessionReadID, "aws": sessionAWS,
-			"awsto": sessionAWSTo, "shop": sessionShop(t),
+			"awsto": sessionAWSTo, "shop": sessionShop(t), "moto": sessionMoto(t),
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Defer(func() {

@@ -77,7 +77,7 @@ var without = map[string]string{
 	"replay": "has been tried before the others, with and without a pace",
 	"dev":    "runs an environment", "cost": "reads the local run's meter", "verify": "asks for an administrator's permissions",
 	"events check": "reads files", "events generate": "writes files", "events list": "reads files", "events sample": "reads files", "events show": "reads files",
-	"functions generate": "writes files", "outbox schema": "prints a script",
+	"functions generate": "writes files", "functions build": "writes files", "functions deploy": "deploys", "functions delete": "deploys", "outbox schema": "prints a script",
 	"notifications create": "writes files", "notifications delete": "writes files", "notifications get": "reads files", "notifications list": "reads files", "notifications update": "writes files",
 	"notifications activate": "writes files", "notifications deactivate": "writes files", "secrets": "prints help",
 	"subscriptions create": "writes files, and looks as get does", "subscriptions update": "writes files, and looks as get does", "subscriptions delete": "writes files, and looks as get does",

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/penstock-dev/penstock/infra/names"
 )
 
 // Major and Minor are of the version of the npm package aws-cdk that the README
@@ -58,6 +60,8 @@ type Stack struct {
 	Out     io.Writer // what the CDK's command prints
 	// Direct deploys without a change set, for what stands in for CloudFormation.
 	Direct bool
+	// WithoutPrograms compiles nothing, for what does not deploy.
+	WithoutPrograms bool
 
 	assembly string
 }
@@ -68,7 +72,11 @@ func (s *Stack) Synthesize(ctx context.Context) (err error) {
 	if s.assembly, err = os.MkdirTemp("", "penstock-cdk-"); err != nil {
 		return err
 	}
-	return s.run(ctx, "synth", s.Name, "--quiet", "--exclusively", "-c", "env="+s.Env, "--output", filepath.Join(s.assembly, "cdk.out"))
+	args := []string{"synth", s.Name, "--quiet", "--exclusively", "-c", "env=" + s.Env, "--output", filepath.Join(s.assembly, "cdk.out")}
+	if s.WithoutPrograms {
+		args = append(args, "-c", names.BuildContext+"=false")
+	}
+	return s.run(ctx, args...)
 }
 
 // Diff prints in what the stack differs from what is deployed.

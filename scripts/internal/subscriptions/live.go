@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	ddbtypes "github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -102,7 +103,7 @@ func (e *Environment) List(ctx context.Context) ([]Live, error) {
 	group, each := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { mappings, err = e.mappings(each, ""); return err })
 	group.Go(func() (err error) { rules, err = e.rules(each, e.Names.Bus()+"-"); return err })
-	group.Go(func() (err error) { records, err = e.Switch().All(each); return err })
+	group.Go(func() (err error) { records, err = e.records(each); return err })
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func (e *Environment) Get(ctx context.Context, s Subscription) (Live, error) {
 	group, each := errgroup.WithContext(ctx)
 	group.Go(func() (err error) { mappings, err = e.mappings(each, s.Lambda); return err })
 	group.Go(func() (err error) { rules, err = e.rules(each, s.Rule); return err })
-	group.Go(func() (err error) { records, err = e.Switch().All(each); return err })
+	group.Go(func() (err error) { records, err = e.records(each); return err })
 	group.Go(func() (err error) { measured, err = e.measure(each, []Subscription{s}); return err })
 	for i, queue := range []string{s.Queue, s.DLQ, s.RuleDLQ} {
 		group.Go(func() (err error) { queues[i], err = e.queue(each, queue); return err })
@@ -153,6 +154,16 @@ func (e *Environment) Get(ctx context.Context, s Subscription) (Live, error) {
 	}
 	out.Drift = slices.Concat(out.drift(rules), out.queueDrift(queues[0]))
 	return out, nil
+}
+
+// records returns who stopped which subscription. Without the table that has them,
+// nobody has stopped any.
+func (e *Environment) records(ctx context.Context) ([]stops.Record, error) {
+	records, err := e.Switch().All(ctx)
+	if missing := (*ddbtypes.ResourceNotFoundException)(nil); errors.As(err, &missing) {
+		return nil, nil
+	}
+	return records, err
 }
 
 // mappings returns the event source mappings of a function; those of all where

@@ -1,9 +1,10 @@
-package stacks
+package bundle
 
 import (
 	"archive/zip"
 	"bytes"
 	"debug/elf"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -57,7 +58,7 @@ func TestAProgramIsBuiltForLambdaAndTheSameEverywhere(t *testing.T) {
 			git("commit", "-q", "-m", "notes")
 		}
 		t.Setenv("GOFLAGS", goflags)
-		dir, err := goBuild("cdk.out/programs")("functions/hello")
+		dir, err := Build(t.Context(), ".", "functions/hello", "cdk.out/programs", io.Discard)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -65,7 +66,7 @@ func TestAProgramIsBuiltForLambdaAndTheSameEverywhere(t *testing.T) {
 			t.Errorf("built into %s", dir)
 		}
 		file := filepath.Join(t.TempDir(), "hello.zip")
-		if err := pack(file, os.DirFS(dir), nil, nil); err != nil {
+		if err := Pack(file, os.DirFS(dir), nil, nil); err != nil {
 			t.Fatal(err)
 		}
 		return read(t, filepath.Join(dir, "bootstrap")), read(t, file)
@@ -114,7 +115,7 @@ func TestAZipDependsOnNamesAndContentsAlone(t *testing.T) {
 			t.Fatal(err)
 		}
 		file := filepath.Join(t.TempDir(), "of", "this.zip")
-		if err := pack(file, os.DirFS(dir), project, []string{manifest}); err != nil {
+		if err := Pack(file, os.DirFS(dir), project, []string{manifest}); err != nil {
 			t.Fatal(err)
 		}
 		zips[i] = read(t, file)
@@ -158,7 +159,7 @@ func TestTheToolchainIsTheOneThatGoModNames(t *testing.T) {
 
 func TestACompileErrorIsShown(t *testing.T) {
 	projectIn(t, t.TempDir(), "package main\n\nfunc main() { helo() }\n")
-	_, err := goBuild("cdk.out/programs")("functions/hello")
+	_, err := Build(t.Context(), ".", "functions/hello", "cdk.out/programs", io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "building functions/hello") || !strings.Contains(err.Error(), "undefined: helo") {
 		t.Errorf("got %v, want what the compiler says", err)
 	}

@@ -1,4 +1,7 @@
-package stacks
+// Package bundle makes of a function what Lambda runs: a program for arm64 in a zip.
+// The CDK app deploys it and `penstock functions build` writes it; both make the same
+// bytes.
+package bundle
 
 import (
 	"archive/zip"
@@ -21,43 +24,43 @@ import (
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
-// goBuild returns the Build that compiles with the go command, each program to
-// a folder of its own below dir.
+// Build compiles a program for Lambda with the go command, and returns the folder
+// that holds it as "bootstrap": one of its own below dir. root is the project's
+// folder, and code what names.CodeMetadata has of the program. What is being built
+// is told to progress, in a line.
 //
 // The same source makes the same bytes, whoever compiles it and where, so that
 // a program which did not change is not deployed again: no path, no version
 // control, no build id, no setting of the machine's goes into it. The compiler
 // is the one that go.mod's toolchain line names, and without one that at hand.
 // The tag leaves out the RPC server of Lambda's retired Go runtime.
-func goBuild(dir string) func(code string) (string, error) {
-	return func(code string) (string, error) {
-		out, err := filepath.Abs(filepath.Join(dir, path.Base(code)))
-		if err != nil {
-			return "", err
-		}
-		toolchain, err := toolchain("go.mod")
-		if err != nil {
-			return "", err
-		}
-		in, pkg, err := module.Locate(context.Background(), ".", names.Package(code))
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(os.Stderr, "building %s\n", code)
-		build := exec.Command("go", "build",
-			"-mod=readonly", "-trimpath", "-buildvcs=false", "-tags=lambda.norpc", "-ldflags=-s -w -buildid=",
-			"-o", filepath.Join(out, "bootstrap"), pkg)
-		build.Dir = in
-		build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "GOARM64=v8.0", "CGO_ENABLED=0",
-			"GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOTOOLCHAIN="+toolchain)
-		if in != "." {
-			build.Env = append(build.Env, "GOWORK=off")
-		}
-		if output, err := build.CombinedOutput(); err != nil {
-			return "", fmt.Errorf("building %s: %w\n%s", code, err, output)
-		}
-		return out, nil
+func Build(ctx context.Context, root, code, dir string, progress io.Writer) (string, error) {
+	out, err := filepath.Abs(filepath.Join(dir, path.Base(code)))
+	if err != nil {
+		return "", err
 	}
+	toolchain, err := toolchain(filepath.Join(root, "go.mod"))
+	if err != nil {
+		return "", err
+	}
+	in, pkg, err := module.Locate(ctx, root, names.Package(code))
+	if err != nil {
+		return "", err
+	}
+	fmt.Fprintf(progress, "building %s\n", code)
+	build := exec.CommandContext(ctx, "go", "build",
+		"-mod=readonly", "-trimpath", "-buildvcs=false", "-tags=lambda.norpc", "-ldflags=-s -w -buildid=",
+		"-o", filepath.Join(out, "bootstrap"), pkg)
+	build.Dir = in
+	build.Env = append(os.Environ(), "GOOS=linux", "GOARCH=arm64", "GOARM64=v8.0", "CGO_ENABLED=0",
+		"GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOTOOLCHAIN="+toolchain)
+	if in != root {
+		build.Env = append(build.Env, "GOWORK=off")
+	}
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building %s: %w\n%s", code, err, output)
+	}
+	return out, nil
 }
 
 // toolchain is the value of GOTOOLCHAIN for a project with that go.mod.
@@ -76,41 +79,13 @@ func toolchain(gomod string) (string, error) {
 	return cmp.Or(parsed.Toolchain.Name, "local"), nil
 }
 
-// noBuild returns the Build that compiles nothing: each program is the same
-// stand-in below dir. A template does not depend on what a program does.
-func noBuild(dir string) func(code string) (string, error) {
-	return func(string) (string, error) {
-		dir := filepath.Join(dir, "none")
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", err
-		}
-		return dir, os.WriteFile(filepath.Join(dir, "bootstrap"), []byte("not built"), 0o755)
-	}
-}
-
-// onceEach returns the Build that builds each program once: functions without
-// code share the one that runs them.
-func onceEach(build func(code string) (string, error)) func(code string) (string, error) {
-	built := map[string]string{}
-	return func(code string) (string, error) {
-		if dir, ok := built[code]; ok {
-			return dir, nil
-		}
-		dir, err := build(code)
-		if err == nil {
-			built[code] = dir
-		}
-		return dir, err
-	}
-}
-
 // packed is the time of every file in a zip: the first that a zip can tell.
 var packed = time.Date(1980, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// pack writes to a zip for Lambda the files of a folder, and with them files of
+// Pack writes to a zip for Lambda the files of a folder, and with them files of
 // the project, which keep their paths. The same files make the same bytes: they
 // are in the order of their names, of one time, and executable for all.
-func pack(file string, program, project fs.FS, files []string) (err error) {
+func Pack(file string, program, project fs.FS, files []string) (err error) {
 	from := map[string]fs.FS{}
 	for _, name := range files {
 		from[name] = project

@@ -1,4 +1,4 @@
-package stacks
+package bundle
 
 import (
 	"bytes"
@@ -96,7 +96,7 @@ func ownPrograms(t *testing.T, penstock string) map[string][]byte {
 // built builds one of Penstock's own programs from the project that the test works in.
 func built(t *testing.T, program string) []byte {
 	t.Helper()
-	dir, err := goBuild(t.TempDir())(names.SystemPackages + program)
+	dir, err := Build(t.Context(), ".", names.SystemPackages+program, t.TempDir(), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}
