@@ -30,11 +30,12 @@ type shownSubscription struct {
 	ProbeAt time.Time `json:"probeAt,omitzero"` // when the breaker tries it again
 	EndsAt  time.Time `json:"endsAt,omitzero"`  // when a deleted one's queue may go
 
-	Backlog          int       `json:"backlog"`
+	// What waits. A figure that is not known is null.
+	Backlog          *int      `json:"backlog"`
 	InFlight         *int      `json:"inFlight,omitempty"` // only get tells it
-	OldestAgeSeconds int       `json:"oldestAgeSeconds"`
-	DLQDepth         int       `json:"dlqDepth"`
-	RuleDLQDepth     int       `json:"ruleDlqDepth"`
+	OldestAgeSeconds *int      `json:"oldestAgeSeconds"`
+	DLQDepth         *int      `json:"dlqDepth"`
+	RuleDLQDepth     *int      `json:"ruleDlqDepth"`
 	MeasuredAt       time.Time `json:"measuredAt,omitzero"` // the minute of CloudWatch's figures
 
 	Manifest *shownManifest             `json:"manifest,omitempty"`
@@ -72,15 +73,21 @@ type shownMapping struct {
 func showSubscription(l subscriptions.Live) shownSubscription {
 	out := shownSubscription{
 		Name: l.String(), Event: l.Event(), State: l.State,
-		Backlog: l.Figures.Backlog, OldestAgeSeconds: int(l.Figures.OldestAge.Seconds()), DLQDepth: l.Figures.DLQ, RuleDLQDepth: l.Figures.RuleDLQ,
 		MeasuredAt: l.Figures.MeasuredAt.UTC(), Drift: l.Drift,
 		Rule: l.Rule, Queue: l.Queue, DLQ: l.DLQ, RuleDLQ: l.RuleDLQ,
 	}
 	if out.Drift == nil {
 		out.Drift = []subscriptions.Difference{}
 	}
-	if l.Figures.Exact {
-		out.InFlight = &l.Figures.InFlight
+	f := l.Figures
+	if f.Exact {
+		out.InFlight = &f.InFlight
+	}
+	if f.Exact || f.Unknown == nil {
+		out.Backlog, out.DLQDepth, out.RuleDLQDepth = &f.Backlog, &f.DLQ, &f.RuleDLQ
+	}
+	if f.Unknown == nil {
+		out.OldestAgeSeconds = new(int(f.OldestAge.Seconds()))
 	}
 	if s := l.Stop; s != nil {
 		out.Since, out.By, out.Reason, out.ProbeAt = s.Since, s.By, s.Reason, s.ProbeAt
@@ -127,6 +134,12 @@ list costs some cents for a thousand subscriptions, and a dozen calls for 300.`,
 			if err != nil {
 				return s.Explain(err)
 			}
+			for _, l := range all {
+				if l.Figures.Unknown != nil {
+					tellUnknown(cmd.ErrOrStderr(), l.Figures)
+					break
+				}
+			}
 			if common.JSON() {
 				shown := []shownSubscription{}
 				for _, l := range all {
@@ -150,11 +163,26 @@ func listSubscriptions(out io.Writer, all []subscriptions.Live) error {
 			since, reason = l.DeletedAt.UTC().Format(time.RFC3339), "deleted: its queue collects events until "+l.Ends().UTC().Format(time.RFC3339)
 		}
 		rows = append(rows, []string{
-			l.String(), cmp.Or(l.Event(), "-"), l.State, strconv.Itoa(l.Figures.Backlog), age(l.Figures), strconv.Itoa(l.Figures.DLQ), strconv.Itoa(l.Figures.RuleDLQ),
+			l.String(), cmp.Or(l.Event(), "-"), l.State, waiting(l.Figures, l.Figures.Backlog), age(l.Figures), waiting(l.Figures, l.Figures.DLQ), waiting(l.Figures, l.Figures.RuleDLQ),
 			drifted(l.Drift), since, reason,
 		})
 	}
 	return cli.Table(out, []string{"SUBSCRIPTION", "EVENT", "STATE", "BACKLOG", "OLDEST", "DLQ", "RULE DLQ", "DRIFT", "SINCE", "REASON"}, rows)
+}
+
+// tellUnknown warns of figures that CloudWatch did not tell.
+func tellUnknown(out io.Writer, f subscriptions.Figures) {
+	if f.Unknown != nil {
+		fmt.Fprintln(out, "warning: CloudWatch does not tell what waits, which is shown as -:", f.Unknown)
+	}
+}
+
+// waiting is a number of messages, if it is known.
+func waiting(f subscriptions.Figures, n int) string {
+	if f.Unknown != nil && !f.Exact {
+		return "-"
+	}
+	return strconv.Itoa(n)
 }
 
 // age is that of the oldest event that waits.
@@ -201,6 +229,7 @@ three times or more does not count for it.`,
 			if err != nil {
 				return s.Explain(err)
 			}
+			tellUnknown(cmd.ErrOrStderr(), live.Figures)
 			if common.JSON() {
 				return cli.JSON(cmd.OutOrStdout(), showSubscription(live))
 			}

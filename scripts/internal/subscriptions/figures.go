@@ -38,8 +38,21 @@ var figures = []figure{
 }
 
 // measure asks CloudWatch for the newest figures of subscriptions, in their
-// order. One of which there is none is 0: a queue that nobody uses has none.
-func (e *Environment) measure(ctx context.Context, all []Subscription) ([]Figures, error) {
+// order. One of which there is none is 0: a queue that nobody uses has none. Who
+// looks at states must not go without because figures cannot be had: all are 0 then,
+// and say so.
+func (e *Environment) measure(ctx context.Context, all []Subscription) []Figures {
+	out, err := e.figures(ctx, all)
+	if err != nil {
+		out = make([]Figures, len(all))
+		for i := range out {
+			out[i].Unknown = err
+		}
+	}
+	return out
+}
+
+func (e *Environment) figures(ctx context.Context, all []Subscription) ([]Figures, error) {
 	var queries []types.MetricDataQuery
 	for i, s := range all {
 		for j, f := range figures {

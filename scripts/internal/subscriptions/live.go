@@ -88,6 +88,9 @@ type Figures struct {
 	// Exact says that SQS itself was asked for the numbers. OldestAge, and
 	// otherwise all of them, are CloudWatch's.
 	Exact bool
+	// Unknown is why CloudWatch did not tell its figures, which then are 0: a
+	// permission that is missing, for example. Nil if it did.
+	Unknown error
 	// MeasuredAt is the minute of what CloudWatch says; zero where it says
 	// nothing, as of queues that nobody has used for six hours.
 	MeasuredAt time.Time
@@ -108,10 +111,7 @@ func (e *Environment) List(ctx context.Context) ([]Live, error) {
 		return nil, err
 	}
 	all := slices.Concat(e.Declared, e.orphans(mappings))
-	figures, err := e.measure(ctx, all)
-	if err != nil {
-		return nil, err
-	}
+	figures := e.measure(ctx, all)
 	out := make([]Live, len(all))
 	for i, s := range all {
 		out[i] = e.live(s, mappings, records)
@@ -133,7 +133,7 @@ func (e *Environment) Get(ctx context.Context, s Subscription) (Live, error) {
 	group.Go(func() (err error) { mappings, err = e.mappings(each, s.Lambda); return err })
 	group.Go(func() (err error) { rules, err = e.rules(each, s.Rule); return err })
 	group.Go(func() (err error) { records, err = e.records(each); return err })
-	group.Go(func() (err error) { measured, err = e.measure(each, []Subscription{s}); return err })
+	group.Go(func() error { measured = e.measure(each, []Subscription{s}); return nil })
 	for i, queue := range []string{s.Queue, s.DLQ, s.RuleDLQ} {
 		group.Go(func() (err error) { queues[i], err = e.queue(each, queue); return err })
 	}
@@ -150,7 +150,7 @@ func (e *Environment) Get(ctx context.Context, s Subscription) (Live, error) {
 		InFlight:  count(0, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible),
 		DLQ:       count(1, sqstypes.QueueAttributeNameApproximateNumberOfMessages),
 		RuleDLQ:   count(2, sqstypes.QueueAttributeNameApproximateNumberOfMessages),
-		OldestAge: measured[0].OldestAge, MeasuredAt: measured[0].MeasuredAt, Exact: true,
+		OldestAge: measured[0].OldestAge, MeasuredAt: measured[0].MeasuredAt, Unknown: measured[0].Unknown, Exact: true,
 	}
 	out.Drift = slices.Concat(out.drift(rules), out.queueDrift(queues[0]))
 	return out, nil
