@@ -123,7 +123,7 @@ func (r *Reception) summary(made time.Time) string {
 	if n == 1 {
 		parts = append(parts, fmt.Sprintf("attempt %d, %v ms", last.Attempt, last.DurationMs))
 	} else {
-		parts = append(parts, fmt.Sprintf("%d attempts", n))
+		parts = append(parts, fmt.Sprintf("%d outcomes", n))
 	}
 	if len(r.Logs) > 0 {
 		parts = append(parts, fmt.Sprintf("%d log lines", len(r.Logs)))
