@@ -38,7 +38,11 @@ const dirVariable = "PENSTOCK_TEST_RUN_IN"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(dirVariable); dir != "" {
-		if err := runEnvironment(dir); err != nil {
+		run := runEnvironment
+		if project := os.Getenv(calledVariable); project != "" {
+			run = func(dir string) error { return runCalled(project, dir) }
+		}
+		if err := run(dir); err != nil {
 			fmt.Println(err)
 			os.Exit(1)
 		}
