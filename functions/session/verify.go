@@ -42,7 +42,7 @@ func NewVerifier(env Environment, keys *Keys) (*Verifier, error) {
 // and every claim. An error wraps [ErrRefused] unless the keys cannot be read.
 // Whether it was revoked is asked of package revocations.
 func (v *Verifier) Verify(ctx context.Context, token string) (Session, error) {
-	if err := CheckForm(token); err != nil {
+	if err := CheckForm(token, maxToken); err != nil {
 		return Session{}, err
 	}
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
@@ -92,11 +92,11 @@ func (v *Verifier) check(c claims) (Session, error) {
 }
 
 // CheckForm refuses what is no JSON Web Token in its one canonical form: three
-// parts of base64url without padding, of at most 4,096 bytes. A decoder that is
+// parts of base64url without padding, of at most so many bytes. A decoder that is
 // lenient would take several texts for the same token, line breaks included.
-func CheckForm(token string) error {
-	if len(token) > maxToken {
-		return refused("it has more than %d bytes", maxToken)
+func CheckForm(token string, most int) error {
+	if len(token) > most {
+		return refused("it has more than %d bytes", most)
 	}
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -113,7 +113,7 @@ func CheckForm(token string) error {
 // TypeOf returns the "typ" of a token's header, as it is, verified by nobody: it
 // tells who is to verify the token. It is empty for what is no token.
 func TypeOf(token string) string {
-	if CheckForm(token) != nil {
+	if CheckForm(token, maxToken) != nil {
 		return ""
 	}
 	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})

@@ -59,6 +59,16 @@ func (e *Environment) Deployed() []Function {
 			invokes(action, Trigger{Receives: "an alarm", From: r.Ref})
 		}
 	}
+	apis := map[string]string{} // names, by id
+	for r := range e.resources("AWS::ApiGatewayV2::Api") {
+		apis[r.Ref] = str(r.Properties["Name"])
+	}
+	for r := range e.resources("AWS::ApiGatewayV2::Integration") {
+		invokes(str(r.Properties["IntegrationUri"]), Trigger{Receives: "HTTP requests", From: apis[str(r.Properties["ApiId"])]})
+	}
+	for r := range e.resources("AWS::ApiGatewayV2::Authorizer") {
+		invokes(authorizerFunction(str(r.Properties["AuthorizerUri"])), Trigger{Receives: "who makes an HTTP request", From: apis[str(r.Properties["ApiId"])]})
+	}
 	for r := range e.resources("AWS::Lambda::EventSourceMapping") {
 		var p mappingProperties
 		if r.DecodeProperties(&p) != nil {

@@ -181,6 +181,13 @@ type authorizerProperties struct {
 	IdentitySource                 []string
 }
 
+// authorizerFunction is the ARN of the function in the URI of an authorizer:
+// arn:aws:apigateway:REGION:lambda:path/2015-03-31/functions/ARN/invocations.
+func authorizerFunction(uri string) string {
+	_, function, _ := strings.Cut(uri, "/functions/")
+	return strings.TrimSuffix(function, "/invocations")
+}
+
 const identityHeader = "$request.header."
 
 func (p *authorizerProperties) Validate() error {
@@ -201,10 +208,7 @@ func (p *authorizerProperties) Validate() error {
 }
 
 func (e *Environment) apiAuthorizer(_ context.Context, r cloudformation.Resource, p authorizerProperties) (cloudformation.Attributes, error) {
-	a := httpapi.Authorizer{ID: httpID(r)}
-	// arn:aws:apigateway:REGION:lambda:path/2015-03-31/functions/ARN/invocations
-	_, function, _ := strings.Cut(p.AuthorizerUri, "/functions/")
-	a.FunctionARN = strings.TrimSuffix(function, "/invocations")
+	a := httpapi.Authorizer{ID: httpID(r), FunctionARN: authorizerFunction(p.AuthorizerUri)}
 	for _, source := range p.IdentitySource {
 		a.Headers = append(a.Headers, strings.TrimPrefix(source, identityHeader))
 	}

@@ -58,9 +58,10 @@ func (e *Environment) types() cloudformation.Types {
 		"AWS::Logs::LogGroup":        cloudformation.Provide(e.logGroup, cloudformation.Named("LogGroupName"), cloudformation.RemovedBy(e.removeLogGroup)),
 		"AWS::IAM::ManagedPolicy": cloudformation.Provide(e.managedPolicy, cloudformation.Named("ManagedPolicyName"),
 			cloudformation.ReplacedBy("Description", "Path"), cloudformation.RemovedBy(e.removeManagedPolicy)),
-		"AWS::IAM::Policy":    cloudformation.Provide(e.rolePolicy, cloudformation.RemovedBy(e.removeRolePolicy)),
-		"AWS::IAM::Role":      cloudformation.Provide(e.role, cloudformation.Named("RoleName"), cloudformation.RemovedBy(e.removeRole)),
-		"AWS::SSM::Parameter": cloudformation.Provide(e.parameter, cloudformation.Named("Name")),
+		"AWS::IAM::Policy":            cloudformation.Provide(e.rolePolicy, cloudformation.RemovedBy(e.removeRolePolicy)),
+		"AWS::IAM::Role":              cloudformation.Provide(e.role, cloudformation.Named("RoleName"), cloudformation.RemovedBy(e.removeRole)),
+		"AWS::SecretsManager::Secret": cloudformation.Provide(e.secret, cloudformation.Named("Name"), cloudformation.RemovedBy(e.removeSecret)),
+		"AWS::SSM::Parameter":         cloudformation.Provide(e.parameter, cloudformation.Named("Name")),
 	}
 }
 

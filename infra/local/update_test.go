@@ -131,16 +131,16 @@ func TestAnUpdateRemovesAFunctionWithItsRuleAndQueuesAndBringsItBack(t *testing.
 		}
 		return fmt.Sprintf("%d queues, %d rules, %d functions", len(names.QueueUrls), len(rules.Rules), len(functions.Functions))
 	}
-	if got := left(); got != "3 queues, 1 rules, 3 functions" {
+	if got := left(); got != "3 queues, 1 rules, 5 functions" {
 		t.Error("without it:", got)
 	}
 	if changes, err = env.Update(t.Context(), edited(t, trades)); err != nil || !slices.Contains(resourceNames(changes.Created), trades) {
 		t.Fatalf("changes: %+v, %v", changes, err)
 	}
-	if got := left(); got != "6 queues, 2 rules, 4 functions" {
+	if got := left(); got != "6 queues, 2 rules, 6 functions" {
 		t.Error("with it again:", got)
 	}
-	if got := len(env.Deployed()); got != 4 {
+	if got := len(env.Deployed()); got != 6 {
 		t.Errorf("%d functions are deployed", got)
 	}
 }

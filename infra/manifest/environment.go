@@ -49,6 +49,17 @@ type Environment struct {
 	// none.
 	SchemaRegistry bool `json:"schemaRegistry,omitempty"`
 
+	// StorageAPI provisions the data API: rows of users over HTTP, for people and
+	// for function sessions. Default false.
+	StorageAPI bool `json:"storageApi,omitempty"`
+
+	// SessionMinutes is how long a function session is valid: 10 to 20, default 15.
+	SessionMinutes int `json:"sessionMinutes,omitempty"`
+
+	// OIDCIssuers are those whose people may use the data API. Empty: function
+	// sessions alone may; an environment on this machine has a test issuer.
+	OIDCIssuers []OIDCIssuer `json:"oidcIssuers,omitempty"`
+
 	// LogRetentionDays is how long CloudWatch keeps what functions print, and
 	// the bus's log; one of the numbers that it takes. Required.
 	LogRetentionDays int `json:"logRetentionDays"`

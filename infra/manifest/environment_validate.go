@@ -70,6 +70,7 @@ func (e Environment) Validate() error {
 		v.fault("archiveRetentionDays must be 1 to %d (got %d); leave it out for no archive", maxArchiveDays, e.ArchiveRetentionDays)
 	}
 	e.validateKey(v)
+	e.validateStorage(v)
 	for i, address := range e.AlarmEmails {
 		if parsed, err := mail.ParseAddress(address); err != nil || parsed.Address != address {
 			v.fault(`alarmEmails: %q must be an address alone, such as "oncall@example.com"`, address)

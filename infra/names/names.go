@@ -25,6 +25,7 @@ const (
 	SchemasStack    = "schemas"
 	AccessStack     = "access"
 	UserPoolStack   = "user-pool"
+	StorageStack    = "storage"
 )
 
 // OutboxRelay is the program that moves committed events from the outbox table
@@ -54,6 +55,12 @@ const Async = "async"
 // function's short name.
 const AuthTrigger = "auth-trigger"
 
+// The programs of the data API, as functions' short names.
+const (
+	StorageAPI        = "storage-api"
+	StorageAuthorizer = "storage-authorizer"
+)
+
 // Programs are Penstock's own, which every environment has, by their short names,
 // sorted.
 var Programs = []string{Breaker, OutboxRelay}
@@ -61,7 +68,7 @@ var Programs = []string{Breaker, OutboxRelay}
 // OptionalPrograms are those of Penstock's own that an environment has if it asks
 // for what they are part of, or a function has topics (Callback), by their short
 // names, sorted.
-var OptionalPrograms = []string{AuthTrigger, Callback}
+var OptionalPrograms = []string{AuthTrigger, Callback, StorageAPI, StorageAuthorizer}
 
 // PipelineRunner is the program that runs the functions that are pipelines.
 const PipelineRunner = "pipeline"
@@ -76,10 +83,12 @@ const (
 	OutboxTable      = "outbox"      // events that are committed and not yet on the bus
 	IdempotencyTable = "idempotency" // marks of what was already done
 	StateTable       = "state"       // which subscriptions were stopped, by whom and why
+	StorageTable     = "storage"     // the rows of the data API
+	SessionsTable    = "sessions"    // function sessions that were revoked
 )
 
 // Tables are those that Penstock itself keeps.
-var Tables = []string{OutboxTable, IdempotencyTable, StateTable}
+var Tables = []string{OutboxTable, IdempotencyTable, StateTable, StorageTable, SessionsTable}
 
 // Names composes the names of one environment's resources. The zero value
 // names nothing; use New.
@@ -133,7 +142,7 @@ func (n Names) TailPrefix() string { return n.Bus() + "-tail-" }
 func (n Names) ReplayPrefix() string { return n.Bus() + "-replay-" }
 
 // Stack is the stack of a part: BusStack, DataStack, OperationsStack,
-// SchemasStack, AccessStack, or a function's short name.
+// SchemasStack, AccessStack, StorageStack, or a function's short name.
 func (n Names) Stack(part string) string { return n.Bus() + "-" + part }
 
 // Function is a Lambda function, by its short name.
@@ -188,6 +197,18 @@ func (n Names) FunctionAlarm(fn, about string) string { return n.Function(fn) + 
 // Secret is a secret's name in Secrets Manager.
 func (n Names) Secret(name string) string { return n.App + "/" + n.Env + "/" + name }
 
+// SessionKeys is the secret with the keys of function sessions. It is none of
+// those that Secret names: neither people nor functions' manifests name it.
+func (n Names) SessionKeys() string { return n.Bus() + "/function-session-keys" }
+
+// StorageAPI is the HTTP API of the data API.
+func (n Names) StorageAPI() string { return n.Bus() + "-storage" }
+
+// StorageLogGroup is where API Gateway logs the requests to the data API. Log
+// groups that a service of AWS delivers to begin with /aws/vendedlogs ("Logs sent
+// to CloudWatch Logs").
+func (n Names) StorageLogGroup() string { return "/aws/vendedlogs/apis/" + n.StorageAPI() }
+
 // Parameter is a parameter in Systems Manager; path is "bus/name", "bus/arn" or
 // "key/arn".
 func (n Names) Parameter(path string) string { return "/" + n.App + "/" + n.Env + "/" + path }
@@ -200,7 +221,7 @@ func (n Names) Export(value string) string { return n.Bus() + "-" + value }
 // that no function may bear it.
 func Reserved(fn string) bool {
 	switch fn {
-	case BusStack, DataStack, OperationsStack, SchemasStack, AccessStack, UserPoolStack:
+	case BusStack, DataStack, OperationsStack, SchemasStack, AccessStack, UserPoolStack, StorageStack:
 		return true
 	}
 	return slices.Contains(Programs, fn) || slices.Contains(OptionalPrograms, fn) || slices.Contains(Runners, fn)

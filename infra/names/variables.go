@@ -58,6 +58,27 @@ const (
 	// may also send to it, and without TLS. Elsewhere it is not there.
 	VarEgress = "PENSTOCK_EGRESS"
 
+	// VarStorageTable is the name of the table of users' rows. The data API has
+	// it.
+	VarStorageTable = "PENSTOCK_STORAGE_TABLE"
+
+	// VarSessionsTable is the name of the table of revoked function sessions. The
+	// data API's authorizer has it.
+	VarSessionsTable = "PENSTOCK_SESSIONS_TABLE"
+
+	// VarSessionKeys is the name of the secret with the keys of function sessions.
+	// Who mints or verifies them has it, where there is a data API.
+	VarSessionKeys = "PENSTOCK_SESSION_KEYS"
+
+	// VarSessionMinutes is how long a function session is valid. Who has
+	// VarSessionKeys has it, too, if the environment says so.
+	VarSessionMinutes = "PENSTOCK_SESSION_MINUTES"
+
+	// VarOIDCIssuers are the issuers whose people may use the data API: a JSON
+	// list of objects with issuer, audience and prefix. The data API's authorizer
+	// has it.
+	VarOIDCIssuers = "PENSTOCK_OIDC_ISSUERS"
+
 	// VarTopic is the ARN of the topic by which people are told. The breaker has
 	// it.
 	VarTopic = "PENSTOCK_TOPIC"

@@ -47,7 +47,7 @@ func newAccess(p *project) *Access {
 		})
 	suppress(a.Connect, "AwsSolutions-IAM5", "The functions of an environment are told by the beginning of their names, and what finds them takes no resource.")
 	a.Operate = newManagedPolicy(a.Stack, "Operate", p.names.OperatePolicy(),
-		"What the penstock command does in "+p.names.Bus()+", but for reading secrets; no deployment", operations(p.names))
+		"What the penstock command does in "+p.names.Bus()+", but for reading secrets; no deployment", operations(p))
 	suppress(a.Operate, "AwsSolutions-IAM5", "The resources of an environment are told by the beginning of their names, and what lists them takes no resource.")
 	return a
 }
@@ -123,11 +123,27 @@ func enqueueEvents(n names.Names, types []string) statement {
 
 // operations are what the command does, by the group of its verbs. A test of the
 // command holds them to what its verbs use.
-func operations(n names.Names) []statement {
+func operations(p *project) []statement {
+	n := p.names
 	all := n.Bus() + "-*"
 	tails, replays := n.TailPrefix()+"*", n.ReplayPrefix()+"*"
 	lists := *jsii.Strings("*")
-	return []statement{
+	var sessions []statement
+	if p.props.Env.StorageAPI {
+		sessions = []statement{
+			{
+				sid:       "SessionKeys",
+				actions:   []string{"secretsmanager:DescribeSecret", "secretsmanager:PutSecretValue"},
+				resources: []*string{secretARN(n.SessionKeys())},
+			},
+			{
+				sid:       "RevokedSessions",
+				actions:   []string{"dynamodb:PutItem"},
+				resources: []*string{tableARN(n.Table(names.SessionsTable))},
+			},
+		}
+	}
+	return append(sessions, []statement{
 		{
 			sid: "Functions",
 			actions: []string{
@@ -239,5 +255,5 @@ func operations(n names.Names) []statement {
 		},
 		{sid: "Metrics", actions: anyResource["metrics"], resources: lists},
 		{sid: "Lists", actions: slices.Sorted(slices.Values(anyResource["lists"])), resources: lists},
-	}
+	}...)
 }

@@ -149,7 +149,7 @@ func keyPolicy(p *project) []statement {
 			},
 			resources: this,
 			conditions: map[string]any{"ArnLike": map[string]any{"kms:EncryptionContext:aws:logs:arn": []*string{
-				arn("logs", "log-group:"+p.names.LogGroup("*")), arn("logs", "log-group:"+p.names.BusLogGroup()),
+				arn("logs", "log-group:"+p.names.LogGroup("*")), arn("logs", "log-group:"+p.names.BusLogGroup()), arn("logs", "log-group:"+p.names.StorageLogGroup()),
 			}}},
 		},
 		{

@@ -16,6 +16,8 @@
 //	                        people who use the command
 //	<app>-<env>-user-pool   the people who sign in, and what announces it, where
 //	                        the environment has a user pool
+//	<app>-<env>-storage     the data API: rows of users, function sessions; where
+//	                        one is wanted
 //	<app>-<env>-schemas     the registry of event schemas, where one is wanted
 //
 // The bus is deployed before the data, and the data before the functions. Stacks
@@ -95,6 +97,9 @@ type Stacks struct {
 	// UserPool is nil in an environment without one.
 	UserPool *UserPool
 
+	// Storage is nil in an environment without a data API.
+	Storage *Storage
+
 	project   *project
 	functions map[string]*Function
 }
@@ -144,6 +149,10 @@ func New(app awscdk.App, props *Props) *Stacks {
 	if p.Env.UserPool != nil {
 		s.UserPool = newUserPool(in)
 		s.UserPool.Stack.AddStackDependency(s.Operations.Stack, nil)
+	}
+	if p.Env.StorageAPI {
+		s.Storage = newStorage(in)
+		s.Storage.Stack.AddStackDependency(s.Operations.Stack, nil)
 	}
 	for i := range declared.functions {
 		f := newFunction(in, &declared.functions[i])

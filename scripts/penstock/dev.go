@@ -224,6 +224,14 @@ Point any AWS tool at it:
   export AWS_REGION=%[4]s
   export AWS_DEFAULT_REGION=%[4]s
 `, env.Endpoint(), names.LocalAccessKeyID, names.LocalSecretAccessKey, env.Region())
+	for _, api := range env.HTTPAPIs() {
+		fmt.Fprintf(out, `
+%s is an HTTP API at
+  %s
+The test issuer gives a token in any user's name, for an hour:
+  curl -s -d user=ann %s
+`, api.Name, api.URL, env.TokenURL())
+	}
 }
 
 // summarise prints what passed, and what nobody received.

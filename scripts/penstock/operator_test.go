@@ -55,6 +55,8 @@ var asOperator = [][]string{
 	{"dlq", "show", "trade-allocated/allocations"},
 	{"dlq", "drop", "trade-allocated/allocations", "--id", "dropped", "-y", "--keep", "DROPPED"},
 	{"dlq", "redrive", "trade-allocated/allocations", "--all"},
+	{"sessions", "revoke", "--user", "user-17"},
+	{"sessions", "rotate-key"},
 	{"tail", "--sweep"},
 	{"tail", "--timeout", "1s", "--bus", "default"},
 	{"tail", "--bus", "nowhere"},

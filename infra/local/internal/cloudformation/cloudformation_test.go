@@ -248,7 +248,7 @@ func TestTheSynthesizedTemplatesOfTheLocalEnvironmentDeploy(t *testing.T) {
 	accept := cloudformation.Types{}
 	anything := cloudformation.Provide(func(_ context.Context, r cloudformation.Resource, _ map[string]any) (cloudformation.Attributes, error) {
 		arn := "arn:aws:any:eu-central-1:000000000000:" + r.LogicalID
-		return cloudformation.Attributes{Ref: r.LogicalID, Att: map[string]string{"Arn": arn, "StreamArn": arn + "/stream", "Id": r.LogicalID}}, nil
+		return cloudformation.Attributes{Ref: r.LogicalID, Att: map[string]string{"Arn": arn, "StreamArn": arn + "/stream", "Id": r.LogicalID, "ApiEndpoint": "http://" + r.LogicalID}}, nil
 	})
 	var templates []*cloudformation.Template
 	want := 0
