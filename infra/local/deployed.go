@@ -14,6 +14,7 @@ import (
 // Function is a deployed function, and what invokes it.
 type Function struct {
 	Name     string // its short name
+	Tags     map[string]string
 	Triggers []Trigger
 }
 
@@ -31,7 +32,11 @@ func (e *Environment) Deployed() []Function {
 	functions := map[string]*Function{}
 	for r := range e.resources("AWS::Lambda::Function") {
 		short, _ := r.Metadata[names.FunctionMetadata].(string)
-		functions[r.Ref] = &Function{Name: short}
+		var p functionProperties
+		if r.DecodeProperties(&p) != nil {
+			continue // it was deployed, so it decodes
+		}
+		functions[r.Ref] = &Function{Name: short, Tags: p.Tags.values()}
 	}
 	invokes := func(arn string, t Trigger) {
 		if f := functions[arn[strings.LastIndex(arn, ":")+1:]]; f != nil {

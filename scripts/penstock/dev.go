@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/penstock-dev/penstock/functions/connector/topictags"
 	"github.com/penstock-dev/penstock/infra/local"
 	"github.com/penstock-dev/penstock/infra/manifest"
 	"github.com/penstock-dev/penstock/infra/names"
@@ -198,6 +199,9 @@ func describe(out io.Writer, env *local.Environment) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "FUNCTION\tRECEIVES\tFROM\tBATCH")
 	for _, f := range env.Deployed() {
+		if d, err := topictags.Parse(f.Tags); err == nil && len(d.Topics) > 0 {
+			f.Triggers = append(f.Triggers, local.Trigger{Receives: "messages about " + strings.Join(d.Topics, ", "), From: "connectors"})
+		}
 		for i, t := range f.Triggers {
 			name, batch := f.Name, ""
 			if i > 0 {
