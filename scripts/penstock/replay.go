@@ -153,7 +153,11 @@ func (f *replayFlags) run(cmd *cobra.Command) error {
 		return err
 	}
 	name, err := c.Start(ctx, p)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintf(notes, "interrupted before it began: `penstock replay resume %s` begins it, `penstock replay cancel %s` drops it\n", name, name)
+		return cli.ErrTold
+	case err != nil:
 		return subs.Explain(err)
 	}
 	if f.noWait {

@@ -27,16 +27,6 @@ type Result struct {
 	Status    *Status `json:"-"`
 }
 
-// makeTap makes the temporary rule and queue of a replay that is to begin. What
-// Follow does needs no more than they tell.
-func (c *Client) makeTap(ctx context.Context, name string, p Plan) error {
-	spec, err := c.spec(ctx, name, p)
-	if err != nil {
-		return err
-	}
-	return c.taps.Tap(tap.NewLabel(c.target.Names.Bus(), keeps), name).Make(ctx, spec)
-}
-
 // spec is the tap of a replay: the events of the replay that the subscription's rule
 // matches, in the form in which it would deliver them.
 func (c *Client) spec(ctx context.Context, name string, p Plan) (tap.Spec, error) {
@@ -99,8 +89,9 @@ func (c *Client) rule(ctx context.Context, p Plan) (*types.Rule, *types.Target, 
 	return nil, nil, fmt.Errorf("subscription %s has no rule %s on bus %s: it is not deployed", p.Subscription, name, bus)
 }
 
-// Follow waits until a replay has ended, and does what is left to be done for it;
-// progress is told of what happens. If ctx ends before, it returns why.
+// Follow waits until a replay has ended, and does what is left to be done for it, at
+// whatever step it was; progress is told of what happens. If ctx ends before, it
+// returns why, and what it has done so far.
 func (c *Client) Follow(ctx context.Context, name string, progress func(*Status, Result)) (Result, error) {
 	t, err := c.findTap(ctx, name)
 	if err != nil {
@@ -122,13 +113,13 @@ func (c *Client) Follow(ctx context.Context, name string, progress func(*Status,
 	}
 	if s == nil {
 		if err := c.begin(ctx, t, p); err != nil {
-			return Result{}, err
+			return Result{Name: name, State: NotStarted, Forwarded: new(int)}, err
 		}
 	}
 	return c.forward(ctx, t, p, progress)
 }
 
-// begin starts the replay of a tap, which may be there in part.
+// begin makes a tap, which may be there in part, and starts its replay.
 func (c *Client) begin(ctx context.Context, t *tap.Tap, p Plan) error {
 	spec, err := c.spec(ctx, t.Name, p)
 	if err != nil {
@@ -136,6 +127,9 @@ func (c *Client) begin(ctx context.Context, t *tap.Tap, p Plan) error {
 	}
 	if err := t.Make(ctx, spec); err != nil {
 		return err
+	}
+	if c.times.rule > 0 {
+		c.note("replay %s begins in %s: by then its temporary rule works everywhere", t.Name, c.times.rule)
 	}
 	if err := pause(ctx, c.times.rule); err != nil {
 		return err
@@ -268,7 +262,8 @@ func (c *Client) Sweep(ctx context.Context) error {
 			continue
 		}
 		_, planned := t.Tags[tagPlan+"0"]
-		if planned && !t.Label.Expired(time.Now()) && (*s.Waiting > 0 || s.EndedAt.IsZero()) {
+		settled := !s.EndedAt.IsZero() && time.Since(s.EndedAt) > 2*c.times.quiet // the count of what waits is right
+		if planned && !t.Label.Expired(time.Now()) && (*s.Waiting > 0 || !settled) {
 			c.note("replay %s to %s was interrupted: go on with `penstock replay resume %s`, or `penstock replay cancel %s`", name, s.Subscription, name, name)
 			continue
 		}

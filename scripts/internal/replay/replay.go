@@ -22,7 +22,7 @@
 //  4. When the replay has ended and the queue is empty, the tap is removed.
 //
 // The temporary queue is all the state there is. Killed at any moment, nothing is
-// lost: what was not forwarded waits in it, for up to 14 days, and [Client.Resume]
+// lost: what was not forwarded waits in it, for up to 14 days, and [Client.Follow]
 // goes on at whatever step was reached. What was forwarded and not yet deleted is
 // forwarded again; handlers know it by its event key.
 package replay
@@ -133,14 +133,20 @@ func (c *Client) Archive(ctx context.Context) (*eventbridge.DescribeArchiveOutpu
 	return out, c.target.Explain(err)
 }
 
-// Start starts a replay and returns its name. One that needs a tap has only
-// begun: the caller must call Follow, or somebody Resume.
+// Start starts a replay and returns its name. The events of one that needs a tap
+// wait there for Follow. If it fails, nothing is left, unless ctx has ended: then
+// there may be a tap, by which Follow can go on.
 func (c *Client) Start(ctx context.Context, p Plan) (string, error) {
-	name := c.newName(p.Reprocess)
-	if p.picked() {
-		return name, c.makeTap(ctx, name, p)
+	name, bus := c.newName(p.Reprocess), c.target.Names.Bus()
+	if !p.picked() {
+		return name, c.start(ctx, name, p, c.taps.Account.RuleARN(bus, p.Subscription.Rule))
 	}
-	return name, c.start(ctx, name, p, c.taps.Account.RuleARN(c.target.Names.Bus(), p.Subscription.Rule))
+	t := c.taps.Tap(tap.NewLabel(bus, keeps), name)
+	err := c.begin(ctx, t, p)
+	if err != nil && ctx.Err() == nil {
+		err = errors.Join(err, t.Remove(ctx))
+	}
+	return name, err
 }
 
 // description is what a replay is, in its Description.
