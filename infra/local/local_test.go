@@ -97,6 +97,14 @@ func quick() (*snapshots.Snapshot, error) {
 	return snapshot, nil
 }
 
+// only leaves of the functions' stacks in a snapshot those of these functions.
+func only(snapshot *snapshots.Snapshot, functions ...string) {
+	keep := append([]string{names.BusStack, names.DataStack, names.OperationsStack, names.AccessStack}, functions...)
+	snapshot.Stacks = slices.DeleteFunc(snapshot.Stacks, func(stack string) bool {
+		return !slices.Contains(keep, strings.TrimPrefix(stack, "penstock-local-"))
+	})
+}
+
 func awsConfig(endpoint string) aws.Config {
 	return aws.Config{BaseEndpoint: &endpoint, Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, "")}
 }
