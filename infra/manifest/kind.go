@@ -25,7 +25,7 @@ func (v *validator) kind(f *Function) {
 		return
 	}
 	if f.Kind() == KindPipeline {
-		_, err := f.parsePipeline()
+		_, err := f.ParsePipeline()
 		v.faults = append(v.faults, split(err)...)
 	}
 	for _, unused := range []struct {

@@ -10,9 +10,10 @@ import (
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
-// parsePipeline checks the stages of a function that has any. Types that it may
-// not publish by their form are not its business.
-func (f *Function) parsePipeline() (*pipeline.Pipeline, error) {
+// ParsePipeline reads the stages of a function that has any; its error joins what
+// is wrong with them. A name in Publishes that is none of an event type is left to
+// Validate.
+func (f *Function) ParsePipeline() (*pipeline.Pipeline, error) {
 	var publishes []events.Type
 	for _, name := range f.Publishes {
 		if t, err := events.ParseType(name); err == nil {
@@ -39,7 +40,7 @@ func (f *Function) loadCalls(project []Function) error {
 	if f.Kind() != KindPipeline {
 		return nil
 	}
-	p, err := f.parsePipeline()
+	p, err := f.ParsePipeline()
 	if err != nil {
 		return err
 	}

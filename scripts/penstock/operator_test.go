@@ -43,6 +43,7 @@ var asOperator = [][]string{
 	{"functions", "list"},
 	{"functions", "invoke", "trade-allocated", "--log"},
 	{"functions", "logs", "trade-allocated"},
+	{"pipelines", "try", "trade-allocation", "--call"},
 	{"subscriptions", "list"},
 	{"subscriptions", "get", "trade-allocated/allocations"},
 	{"subscriptions", "disable", "trade-allocated/allocations", "--reason", "a drill"},

@@ -13,9 +13,9 @@ import (
 	"github.com/penstock-dev/penstock/scripts/internal/cdkcli"
 )
 
-// pipeline is what a workflow of GitHub Actions has that the example uses; decoding
+// workflow is what a workflow of GitHub Actions has that the example uses; decoding
 // is strict, so that what is misspelt is found.
-type pipeline struct {
+type workflow struct {
 	Name        string
 	On          map[string]any
 	Permissions map[string]string
@@ -50,7 +50,7 @@ func TestThePipelineCallsWhatThereIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	var p pipeline
+	var p workflow
 	decoder := yaml.NewDecoder(file)
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&p); err != nil {
