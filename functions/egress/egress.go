@@ -62,9 +62,11 @@ type Config struct {
 	// Empty: none.
 	Hosts []string
 
-	// Local also allows HTTP without TLS, and addresses that are not public. It
-	// is for an environment on one machine.
-	Local bool
+	// Loopback also allows the addresses of the machine itself: 127.0.0.0/8 and ::1,
+	// and to them HTTP without TLS, if the URL says localhost or such an address. It
+	// is for an environment on one machine. All other addresses that are not public
+	// are refused even so.
+	Loopback bool
 
 	ConnectTimeout time.Duration // 0: DefaultConnectTimeout; the TLS handshake has as long again
 	Timeout        time.Duration // of a request and its response; 0: DefaultTimeout
@@ -83,10 +85,7 @@ func New(c Config) *Client {
 	c.ConnectTimeout = cmp.Or(c.ConnectTimeout, DefaultConnectTimeout)
 	c.Timeout = cmp.Or(c.Timeout, DefaultTimeout)
 	c.MaxResponse = cmp.Or(c.MaxResponse, DefaultMaxResponse)
-	dialer := &net.Dialer{Timeout: c.ConnectTimeout}
-	if !c.Local {
-		dialer.Control = public
-	}
+	dialer := &net.Dialer{Timeout: c.ConnectTimeout, Control: control(c.Loopback)}
 	return &Client{config: c, dialer: dialer, http: &http.Client{
 		Timeout:       c.Timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -96,7 +95,7 @@ func New(c Config) *Client {
 			TLSHandshakeTimeout:    c.ConnectTimeout,
 			ForceAttemptHTTP2:      true,
 			MaxIdleConns:           100,
-			MaxIdleConnsPerHost:    4,
+			MaxIdleConnsPerHost:    100, // as many as deliveries to one endpoint are under way
 			IdleConnTimeout:        time.Minute,
 			MaxResponseHeaderBytes: 64 << 10,
 		},
@@ -106,36 +105,65 @@ func New(c Config) *Client {
 // guard knows the addresses of IANA's registries of special-purpose addresses.
 var guard = ssrf.New(ssrf.WithAnyPort())
 
-// public is a [net.Dialer]'s Control: it is called with the address that a
+// control is a [net.Dialer]'s Control: it is called with the address that a
 // connection is about to be made to.
-func public(network, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return refused("%s %s is not an address", network, address)
+func control(loopback bool) func(network, address string, _ syscall.RawConn) error {
+	return func(network, address string, _ syscall.RawConn) error {
+		to, err := netip.ParseAddrPort(address)
+		if err != nil {
+			return refused("%s %s is not an address", network, address)
+		}
+		return checkAddress(to.Addr(), loopback)
 	}
-	// An IPv4 address in the form of an IPv6 one is that address.
-	if guard.SafeAddr(to.Addr().Unmap()) != nil {
-		return refused("%s is not a public address", to.Addr())
+}
+
+func checkAddress(address netip.Addr, loopback bool) error {
+	address = address.Unmap() // an IPv4 address in the form of an IPv6 one is that address
+	if address.IsLoopback() && loopback {
+		return nil
+	}
+	if guard.SafeAddr(address) != nil {
+		return refused("%s is not a public address", address)
 	}
 	return nil
 }
 
-// Check returns the URL if the Client would send to it, as far as that can be
-// told without looking the host up. The error wraps ErrRefused, and does not
-// repeat a user or a query, which may hold secrets.
-func (c *Client) Check(text string) (*url.URL, error) {
+// CheckURL returns the URL if a Client of any hosts would send to it, as far as
+// that can be told without looking the host up; loopback is Config.Loopback. The
+// error wraps ErrRefused, and does not repeat a user or a query, which may hold
+// secrets.
+func CheckURL(text string, loopback bool) (*url.URL, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		return nil, refused("the URL cannot be read")
 	}
+	address, notAddress := netip.ParseAddr(u.Hostname())
+	isLoopback := u.Hostname() == "localhost" || notAddress == nil && address.Unmap().IsLoopback()
 	switch {
-	case u.Scheme == "http" && !c.config.Local:
-		return nil, refused("%s://%s is without TLS: use https", u.Scheme, u.Host)
 	case u.Scheme != "https" && u.Scheme != "http", u.Hostname() == "":
 		return nil, refused("the URL must begin with https:// and a host")
+	case isLoopback && !loopback:
+		return nil, refused("%s is this machine, and not a public address", u.Host)
+	case u.Scheme == "http" && !isLoopback:
+		return nil, refused("%s://%s is without TLS: use https", u.Scheme, u.Host)
 	case u.User != nil:
 		return nil, refused("the URL of host %s holds a user or a password: leave it out", u.Hostname())
-	case !Allowed(c.config.Hosts, u.Hostname()):
+	}
+	if notAddress == nil {
+		if err := checkAddress(address, loopback); err != nil {
+			return nil, err
+		}
+	}
+	return u, nil
+}
+
+// Check is CheckURL for the Client's hosts.
+func (c *Client) Check(text string) (*url.URL, error) {
+	u, err := CheckURL(text, c.config.Loopback)
+	if err != nil {
+		return nil, err
+	}
+	if !Allowed(c.config.Hosts, u.Hostname()) {
 		return nil, refused("host %q is not on the list of those that may be sent to", u.Hostname())
 	}
 	return u, nil

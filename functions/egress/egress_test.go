@@ -38,15 +38,20 @@ func ok(http.ResponseWriter, *http.Request) {}
 func TestAnAddressThatIsNotPublicIsRefused(t *testing.T) {
 	for _, address := range []string{
 		"127.0.0.1", "127.8.8.8", "0.0.0.0", "10.0.0.1", "172.16.0.1", "172.31.255.255", "192.168.1.1", "169.254.169.254", "169.254.170.2",
-		"100.64.0.1", "192.0.0.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
-		"::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2001:db8::1", "2002:7f00:1::",
+		"169.254.0.1", "100.64.0.1", "192.0.0.1", "198.18.0.1", "224.0.0.1", "240.0.0.1", "255.255.255.255",
+		"::", "::1", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "::ffff:169.254.169.254", "2001:db8::1", "2002:7f00:1::",
 	} {
-		if err := public("tcp", net.JoinHostPort(address, "443"), nil); !errors.Is(err, ErrRefused) {
+		if err := control(false)("tcp", net.JoinHostPort(address, "443"), nil); !errors.Is(err, ErrRefused) {
 			t.Errorf("%s: %v", address, err)
+		}
+		// What Loopback allows is the machine, and nothing of its network.
+		ofLoopback := strings.Contains(" 127.0.0.1 127.8.8.8 ::1 ::ffff:127.0.0.1 ", " "+address+" ")
+		if err := control(true)("tcp", net.JoinHostPort(address, "443"), nil); (err == nil) != ofLoopback {
+			t.Errorf("%s, with loopback allowed: %v", address, err)
 		}
 	}
 	for _, address := range []string{"8.8.8.8", "52.94.5.1", "172.32.0.1", "2600:9000::1", "::ffff:8.8.8.8"} {
-		if err := public("tcp", net.JoinHostPort(address, "8443"), nil); err != nil {
+		if err := control(false)("tcp", net.JoinHostPort(address, "8443"), nil); err != nil {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -111,7 +116,7 @@ func TestANameOnTheListThatLeadsToLoopbackIsNotConnectedTo(t *testing.T) {
 		t.Errorf("%d requests arrived; the name was asked for %d times", reached.Load(), asked.Load())
 	}
 	// The same with what is for one machine alone.
-	c = New(Config{Hosts: []string{"*.example.com"}, Local: true})
+	c = New(Config{Hosts: []string{"*.example.com"}, Loopback: true})
 	c.dialer.Resolver = resolver
 	c.http.Transport.(*http.Transport).TLSClientConfig = &tls.Config{RootCAs: pool(s)}
 	if resp, err := c.Post(t.Context(), "https://rebind.example.com:"+port, nil, nil); err != nil || !resp.OK() || reached.Load() != 1 {
@@ -126,17 +131,30 @@ func pool(s *httptest.Server) *x509.CertPool {
 }
 
 func TestWhatAClientTakes(t *testing.T) {
-	hosts := []string{"hooks.example.com", "*.shop.example", "203.0.113.7"}
+	hosts := []string{"hooks.example.com", "*.shop.example", "52.94.5.1", "127.0.0.1"}
 	for _, c := range []struct {
 		url, fault string
-		local      bool
+		loopback   bool
 	}{
 		{url: "https://hooks.example.com/a?b=c"},
 		{url: "https://HOOKS.example.com:8443/"},
 		{url: "https://hooks.example.com./"},
 		{url: "https://a.b.shop.example"},
-		{url: "https://203.0.113.7/"},
-		{url: "http://hooks.example.com/", local: true},
+		{url: "https://52.94.5.1/"},
+		{url: "https://rebind.shop.example/", loopback: true},
+		{url: "http://localhost:8080/", loopback: true, fault: "not on the list"},
+		{url: "http://127.0.0.1:8080/hook", loopback: true},
+		{url: "http://127.0.0.1:8080/hook", fault: "this machine"},
+		{url: "https://127.0.0.1:8080/hook", fault: "this machine"},
+		{url: "https://localhost/", fault: "this machine"},
+		{url: "https://[::1]/", fault: "this machine"},
+		{url: "https://[::ffff:127.0.0.1]/", fault: "this machine"},
+		{url: "https://169.254.169.254/latest/meta-data", fault: "not a public address"},
+		{url: "http://169.254.169.254/latest/meta-data", loopback: true, fault: "without TLS"},
+		{url: "https://10.0.0.1/", loopback: true, fault: "not a public address"},
+		{url: "https://[64:ff9b::a9fe:a9fe]/", loopback: true, fault: "not a public address"},
+		{url: "https://0.0.0.0/", loopback: true, fault: "not a public address"},
+		{url: "http://hooks.example.com/", loopback: true, fault: "without TLS"},
 		{url: "http://hooks.example.com/", fault: "without TLS"},
 		{url: "https://example.com/", fault: "not on the list"},
 		{url: "https://x.hooks.example.com/", fault: "not on the list"},
@@ -152,7 +170,7 @@ func TestWhatAClientTakes(t *testing.T) {
 		{url: "https://[::1", fault: "cannot be read"},
 		{url: "", fault: "must begin with https://"},
 	} {
-		_, err := New(Config{Hosts: hosts, Local: c.local}).Check(c.url)
+		_, err := New(Config{Hosts: hosts, Loopback: c.loopback}).Check(c.url)
 		if (err == nil) != (c.fault == "") || err != nil && (!errors.Is(err, ErrRefused) || !strings.Contains(err.Error(), c.fault)) {
 			t.Errorf("%s: got %v, want %q", c.url, err, c.fault)
 		}
@@ -173,7 +191,7 @@ func TestARedirectIsAResponse(t *testing.T) {
 	s, _ := server(t, (*httptest.Server).Start, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 	})
-	resp, err := New(Config{Hosts: []string{AnyHost}, Local: true}).Post(t.Context(), s.URL, nil, nil)
+	resp, err := New(Config{Hosts: []string{AnyHost}, Loopback: true}).Post(t.Context(), s.URL, nil, nil)
 	if err != nil || resp.Status != http.StatusTemporaryRedirect || resp.OK() || reached.Load() != 0 {
 		t.Errorf("got %+v, %v; %d requests were redirected", resp, err, reached.Load())
 	}
@@ -181,11 +199,11 @@ func TestARedirectIsAResponse(t *testing.T) {
 
 func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
 	proxy, reached := server(t, (*httptest.Server).Start, ok)
-	t.Setenv("HTTP_PROXY", proxy.URL)
-	t.Setenv("http_proxy", proxy.URL)
-	c := New(Config{Hosts: []string{AnyHost}, Local: true})
+	t.Setenv("HTTPS_PROXY", proxy.URL)
+	t.Setenv("https_proxy", proxy.URL)
+	c := New(Config{Hosts: []string{AnyHost}, Loopback: true})
 	c.dialer.Resolver, _ = names(t, "127.0.0.1")
-	_, _ = c.Post(t.Context(), "http://hooks.example.com:1/", nil, nil)
+	_, _ = c.Post(t.Context(), "https://hooks.example.com:1/", nil, nil)
 	if reached.Load() != 0 {
 		t.Error("the proxy was asked")
 	}
@@ -197,7 +215,7 @@ func TestABodyIsReadUpToALimit(t *testing.T) {
 		_, _ = fmt.Fprint(w, r.Method, " ", r.Header.Get("X-Call-Id"), " ", string(body), strings.Repeat("x", 100))
 	})
 	for limit, truncated := range map[int64]bool{13: true, 112: true, 113: false, 0: false} {
-		resp, err := New(Config{Hosts: []string{AnyHost}, Local: true, MaxResponse: limit}).
+		resp, err := New(Config{Hosts: []string{AnyHost}, Loopback: true, MaxResponse: limit}).
 			Post(t.Context(), s.URL, http.Header{"X-Call-Id": {"7"}}, []byte("result"))
 		if err != nil || resp.Truncated != truncated || limit > 0 && int64(len(resp.Body)) > limit || !strings.HasPrefix(string(resp.Body), "POST 7 result") {
 			t.Errorf("limit %d: got %+v, %v", limit, resp, err)
@@ -211,7 +229,7 @@ func TestAHostThatDoesNotAnswerIsGivenUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	_, err = New(Config{Hosts: []string{AnyHost}, Local: true, Timeout: 50 * time.Millisecond}).Post(t.Context(), "http://"+silent.Addr().String()+"/?token=secret", nil, nil)
+	_, err = New(Config{Hosts: []string{AnyHost}, Loopback: true, Timeout: 50 * time.Millisecond}).Post(t.Context(), "http://"+silent.Addr().String()+"/?token=secret", nil, nil)
 	if err == nil || errors.Is(err, ErrRefused) || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
 	}

@@ -54,7 +54,7 @@ const (
 	// spaces. The callback program has it.
 	VarCallbackHosts = "PENSTOCK_CALLBACK_HOSTS"
 
-	// VarEgress is EgressLocal in an environment on one machine, where programs
+	// VarEgress is EgressLocal in an environment on one machine, for programs that
 	// may also send to it, and without TLS. Elsewhere it is not there.
 	VarEgress = "PENSTOCK_EGRESS"
 

@@ -58,8 +58,8 @@ func newSender(secrets secretReader, q queue.Queue, getenv func(string) string, 
 	}
 	return &sender{
 		client: egress.New(egress.Config{
-			Hosts: strings.Fields(getenv("PENSTOCK_CALLBACK_HOSTS")),
-			Local: getenv("PENSTOCK_EGRESS") == "local",
+			Hosts:    strings.Fields(getenv("PENSTOCK_CALLBACK_HOSTS")),
+			Loopback: getenv("PENSTOCK_EGRESS") == "local",
 		}),
 		secrets: secrets, queue: q, retries: r, log: log,
 	}, nil
