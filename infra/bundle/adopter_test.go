@@ -88,8 +88,9 @@ func ownPrograms(t *testing.T, penstock string) map[string][]byte {
 	t.Helper()
 	t.Chdir(penstock)
 	return map[string][]byte{
-		names.OutboxRelay: built(t, names.OutboxRelay),
-		names.Breaker:     built(t, names.Breaker),
+		names.OutboxRelay:    built(t, names.OutboxRelay),
+		names.Breaker:        built(t, names.Breaker),
+		names.PipelineRunner: built(t, names.PipelineRunner),
 	}
 }
 
