@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -110,6 +111,13 @@ func switchSubscription(cmd *cobra.Command, common *cli.Flags, name, reason stri
 	if err != nil {
 		return s.Explain(err)
 	}
+	if sub.Deleted() {
+		return cli.Misusef("subscription %s was deleted on %s: `penstock subscriptions create %s --event %s` restores it", sub, sub.DeletedAt.UTC().Format(time.RFC3339), sub, sub.Event())
+	}
+	backlog, err := s.Backlog(ctx, sub)
+	if err != nil {
+		return s.Explain(err)
+	}
 	cause := stops.Cause{By: penstock.ActorPerson, Person: aws.ToString(who.Arn), Reason: reason}
 	record, err := to(s.Switch(), ctx, s.Stoppable(sub, aws.ToString(who.Arn)), cause)
 	if errors.Is(err, stops.ErrNotDeployed) {
@@ -123,7 +131,20 @@ func switchSubscription(cmd *cobra.Command, common *cli.Flags, name, reason stri
 		return nil
 	}
 	fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", done, name)
+	if !record.Stopped {
+		tellDelivered(cmd.ErrOrStderr(), backlog)
+	}
 	return nil
+}
+
+// tellDelivered says what becomes of the events that have waited.
+func tellDelivered(out io.Writer, waited int) {
+	switch {
+	case waited == 1:
+		fmt.Fprintln(out, "1 event waited: it is delivered now")
+	case waited > 1:
+		fmt.Fprintf(out, "%d events waited: they are delivered now\n", waited)
+	}
 }
 
 // completeSubscriptions completes a command's one argument with the project's

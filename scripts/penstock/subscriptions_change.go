@@ -210,10 +210,10 @@ collected since. What no flag here sets is in function.json.`,
 			if err := apply.prepare(cmd, s.Target, function); err != nil {
 				return err
 			}
-			waited := -1
+			waited := 0
 			if change.Restored != nil && apply.live() {
-				if live, err := s.Get(ctx, change.Subscription); err == nil {
-					waited = live.Figures.Backlog
+				if waited, err = s.Backlog(ctx, change.Subscription); err != nil {
+					return s.Explain(err)
 				}
 			}
 			if err := apply.run(ctx, change, change.File, change.After); err != nil {
@@ -224,12 +224,7 @@ collected since. What no flag here sets is in function.json.`,
 				did = "restored"
 				fmt.Fprintf(cmd.ErrOrStderr(), "it was deleted on %s: it has the settings that it had then, but for those given now\n", change.Restored.DeletedAt.UTC().Format(time.RFC3339))
 			}
-			switch {
-			case waited == 1:
-				fmt.Fprintln(cmd.ErrOrStderr(), "1 event waited: it is delivered now")
-			case waited > 1:
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d events waited: they are delivered now\n", waited)
-			}
+			tellDelivered(cmd.ErrOrStderr(), waited)
 			next := fmt.Sprintf("its function needs a route for %s, if it has none; then try it: penstock events publish %s", event, event.Name)
 			return showChanged(cmd, common, s, &apply, change, did, next)
 		},

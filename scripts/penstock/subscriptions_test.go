@@ -88,3 +88,48 @@ func TestAMisuseOfSubscriptionsAndFunctionsChangesNothing(t *testing.T) {
 		t.Errorf("the manifests are\n%s\nand were\n%s", after, before)
 	}
 }
+
+// What an edit needs to be applied is looked for first: without Node nothing is
+// written, and without a `penstock dev` it is said what brings the edit there.
+func TestAnEditWithoutNodeIsRefusedAndWithoutDevSaysWhatAppliesIt(t *testing.T) {
+	dir := t.TempDir()
+	if err := copyShop(projectRoot(t), dir); err != nil {
+		t.Fatal(err)
+	}
+	const manifest = "functions/trade-allocated/function.json"
+	read := func() string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(dir, manifest))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	before := read()
+	update := func(path string) (int, string) {
+		t.Helper()
+		program, err := exec.LookPath("penstock")
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(program, "subscriptions", "update", "trade-allocated/allocations", "--batch-size", "7")
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "AWS_ENDPOINT_URL=http://127.0.0.1:1", "PATH="+path)
+		out, _ := cmd.CombinedOutput()
+		return cmd.ProcessState.ExitCode(), string(out)
+	}
+	if status, out := update(t.TempDir()); status != cli.ExitFailed || !strings.Contains(out, "a synthesis needs Node 20 or later, and there is no `node` on the PATH; nothing was changed") || read() != before {
+		t.Errorf("without Node: exit status %d, %s", status, out)
+	}
+	node := t.TempDir()
+	if err := os.WriteFile(filepath.Join(node, "node"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	status, out := update(node)
+	if status != cli.ExitDone || !strings.Contains(out, "saved in "+manifest+". Environment local has it after:\n  go generate ./... && penstock dev\n") {
+		t.Errorf("without dev: exit status %d, %s", status, out)
+	}
+	if want := strings.Replace(before, `"batchSize": 10`, `"batchSize": 7`, 1); read() != want {
+		t.Errorf("the manifest is\n%s", read())
+	}
+}

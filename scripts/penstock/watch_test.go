@@ -3,9 +3,11 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -19,6 +21,7 @@ import (
 	"github.com/penstock-dev/penstock/events/eventbus"
 	"github.com/penstock-dev/penstock/events/trading"
 	"github.com/penstock-dev/penstock/functions/handler/secrets/secretstest"
+	"github.com/penstock-dev/penstock/infra/manifest"
 	"github.com/penstock-dev/penstock/scripts/internal/devtest"
 )
 
@@ -77,12 +80,22 @@ import (
 func main() { lambda.Start(func() (string, error) { return text.Answer, nil }) }
 `
 
-// copyShop makes a project that uses Penstock as an adopter's does, in a folder: two
+// copyShop makes a project that uses Penstock as an adopter's does, in a folder: the
 // functions of this repository, in a module of its own.
 func copyShop(root, dir string) error {
-	for _, file := range []string{"go.sum", "cdk.json", "infra/main.go", "infra/environments.json", "infra/tables.json",
-		"functions/withdrawal-fee/main.go", "functions/withdrawal-fee/handler.go", "functions/withdrawal-fee/function.json",
-		"functions/trade-allocated/main.go", "functions/trade-allocated/handler.go", "functions/trade-allocated/function.json"} {
+	files := []string{"go.sum", "cdk.json", "infra/main.go", "infra/environments.json", "infra/tables.json"}
+	functions, err := manifest.Load(os.DirFS(root))
+	if err != nil {
+		return err
+	}
+	for _, f := range functions {
+		all, err := fs.Glob(os.DirFS(root), f.Dir+"/*.*")
+		if err != nil {
+			return err
+		}
+		files = append(files, slices.DeleteFunc(all, func(file string) bool { return strings.HasSuffix(file, "_test.go") })...)
+	}
+	for _, file := range files {
 		data, err := os.ReadFile(filepath.Join(root, file))
 		if err != nil {
 			return err

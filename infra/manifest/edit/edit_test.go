@@ -107,16 +107,16 @@ func TestWhatCannotBeEditedIsAnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, err := range map[string]error{
-		"there is no /x":         f.Remove("/x"),
-		"there is no /l/1":       f.Remove("/l/1"),
-		"there is no /x/y":       f.Remove("/x/y"),
-		"there is no ":           f.Remove(""),
-		"there is no /x  ":       f.Set("/x/y", 1),
-		"/a/b is no object":      f.Set("/a/b/c", 1),
-		"/a is no list":          f.Append("/a", 1),
-		`"\x00" is no JSON`:      f.Set("/a", jsontext.Value("\x00")),
-		"json: cannot marshal":   f.Set("/a", make(chan int)),
-		"json: cannot marshal  ": f.Append("/l", make(chan int)),
+		"there is no /x":     f.Remove("/x"),
+		"there is no /l/1":   f.Remove("/l/1"),
+		"there is no /x/y":   f.Remove("/x/y"),
+		"there is no ":       f.Remove(""),
+		"there is no /x  ":   f.Set("/x/y", 1),
+		"/a/b is no object":  f.Set("/a/b/c", 1),
+		"/a is no list":      f.Append("/a", 1),
+		`"\x00" is no JSON`:  f.Set("/a", jsontext.Value("\x00")),
+		"from Go chan int":   f.Set("/a", make(chan int)),
+		"from Go chan int  ": f.Append("/l", make(chan int)),
 	} {
 		if err == nil || !strings.Contains(err.Error(), strings.TrimRight(want, " ")) {
 			t.Errorf("%v, want %q", err, want)

@@ -166,6 +166,13 @@ func (e *Environment) records(ctx context.Context) ([]stops.Record, error) {
 	return records, err
 }
 
+// Backlog asks SQS how many events wait in a subscription's queue to be received.
+func (e *Environment) Backlog(ctx context.Context, s Subscription) (int, error) {
+	attributes, err := e.queue(ctx, s.Queue)
+	n, _ := strconv.Atoi(attributes[string(sqstypes.QueueAttributeNameApproximateNumberOfMessages)]) // a queue that is not there has none
+	return n, err
+}
+
 // mappings returns the event source mappings of a function; those of all where
 // none is named. A function that is not deployed has none.
 func (e *Environment) mappings(ctx context.Context, function string) ([]types.EventSourceMappingConfiguration, error) {
