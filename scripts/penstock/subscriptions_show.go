@@ -233,9 +233,30 @@ three times or more does not count for it.`,
 			if common.JSON() {
 				return cli.JSON(cmd.OutOrStdout(), showSubscription(live))
 			}
-			return getSubscription(cmd.OutOrStdout(), live)
+			if err := getSubscription(cmd.OutOrStdout(), live); err != nil {
+				return err
+			}
+			for _, next := range nextFor(live, s.Env.Name) {
+				fmt.Fprintln(cmd.ErrOrStderr(), "next:", next)
+			}
+			return nil
 		},
 	}
+}
+
+// nextFor are the commands that help with what a subscription shows.
+func nextFor(l subscriptions.Live, env string) []string {
+	var next []string
+	if l.Stop != nil {
+		next = append(next, fmt.Sprintf("once the cause is mended, penstock subscriptions enable %s --reason WHY%s", l, envFlag(env)))
+	}
+	if l.Figures.DLQ+l.Figures.RuleDLQ > 0 {
+		next = append(next, fmt.Sprintf("penstock dlq list %s%s", l, envFlag(env)))
+	}
+	if len(l.Drift) > 0 && l.Subscription.Manifest != nil {
+		next = append(next, fmt.Sprintf("penstock functions deploy %s%s brings it to what its manifest says", l.Function, envFlag(env)))
+	}
+	return next
 }
 
 func getSubscription(out io.Writer, l subscriptions.Live) error {
