@@ -56,8 +56,9 @@ type Environment struct {
 	// SessionMinutes is how long a function session is valid: 10 to 20, default 15.
 	SessionMinutes int `json:"sessionMinutes,omitempty"`
 
-	// OIDCIssuers are those whose people may use the data API. Empty: function
-	// sessions alone may; an environment on this machine has a test issuer.
+	// OIDCIssuers are those whose people may use the data API, besides those of the
+	// environment's user pool, if it has one. An environment on this machine has a
+	// test issuer and no other.
 	OIDCIssuers []OIDCIssuer `json:"oidcIssuers,omitempty"`
 
 	// LogRetentionDays is how long CloudWatch keeps what functions print, and

@@ -25,8 +25,8 @@ type OIDCIssuer struct {
 	Audience string `json:"audience"`
 
 	// Prefix is put before the names of its users, such as "staff:". Required of
-	// each where there are several issuers, since two may know different people by
-	// the same name.
+	// all issuers but one, since two may know different people by the same name;
+	// where the environment has a user pool, that one is the user pool.
 	Prefix string `json:"prefix,omitempty"`
 }
 
@@ -45,7 +45,7 @@ func (e Environment) validateStorage(v *validator) {
 	if e.Endpoint != "" && len(e.OIDCIssuers) > 0 {
 		v.fault("behind an endpoint there is the test issuer, and no other: leave out oidcIssuers")
 	}
-	issuers, prefixes := map[string]bool{}, map[string]bool{}
+	issuers, prefixes := map[string]bool{}, map[string]bool{"": e.UserPool != nil}
 	for _, i := range e.OIDCIssuers {
 		u, err := url.Parse(i.Issuer)
 		switch {
@@ -53,11 +53,11 @@ func (e Environment) validateStorage(v *validator) {
 			v.fault(`oidcIssuers: issuer %q must be a URL with https, such as "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbCdEf123"`, i.Issuer)
 		case i.Audience == "":
 			v.fault("oidcIssuers: issuer %q needs an audience: of Cognito, the id of the app client", i.Issuer)
-		case i.Prefix == "" && len(e.OIDCIssuers) > 1:
+		case i.Prefix == "" && prefixes[""]:
 			v.fault(`oidcIssuers: issuer %q is one of several and needs a prefix for its users, such as "staff:"`, i.Issuer)
 		case i.Prefix != "" && !issuerPrefix.MatchString(i.Prefix):
 			v.fault(`oidcIssuers: prefix %q must be lower-case letters, digits and hyphens, and a colon at the end`, i.Prefix)
-		case issuers[i.Issuer] || i.Prefix != "" && prefixes[i.Prefix]:
+		case issuers[i.Issuer] || prefixes[i.Prefix]:
 			v.fault("oidcIssuers: issuer %q or its prefix %q is there twice", i.Issuer, i.Prefix)
 		}
 		issuers[i.Issuer], prefixes[i.Prefix] = true, true

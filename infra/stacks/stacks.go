@@ -153,6 +153,9 @@ func New(app awscdk.App, props *Props) *Stacks {
 	if p.Env.StorageAPI {
 		s.Storage = newStorage(in)
 		s.Storage.Stack.AddStackDependency(s.Operations.Stack, nil)
+		if s.UserPool != nil { // whose parameters it reads
+			s.Storage.Stack.AddStackDependency(s.UserPool.Stack, nil)
+		}
 	}
 	for i := range declared.functions {
 		f := newFunction(in, &declared.functions[i])

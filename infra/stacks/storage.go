@@ -147,10 +147,18 @@ func (s *Storage) newPrograms(p *project) {
 	})
 }
 
-// issuers are those of the environment, as storage-authorizer reads them. On one
-// machine there is the test issuer, whose tokens are for the environment.
+// issuers are those of the environment, as storage-authorizer reads them: its user
+// pool, by the parameters of that stack, and those of its settings. On one machine
+// there is the test issuer, whose tokens are for the environment.
 func issuers(p *project) string {
 	list := p.props.Env.OIDCIssuers
+	if p.props.Env.UserPool != nil {
+		parameter := func(name string) string { return "{{resolve:ssm:" + p.names.Parameter(name) + "}}" }
+		list = append([]manifest.OIDCIssuer{{
+			Issuer:   "https://cognito-idp." + *awscdk.Aws_REGION() + "." + *awscdk.Aws_URL_SUFFIX() + "/" + parameter("user-pool/id"),
+			Audience: parameter("user-pool/client-id"),
+		}}, list...)
+	}
 	if p.props.Env.Endpoint != "" {
 		list = []manifest.OIDCIssuer{{Issuer: "test", Audience: p.names.Bus()}}
 	}

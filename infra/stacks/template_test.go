@@ -60,9 +60,10 @@ var (
 		AlarmEmails:   []string{"oncall@example.com"},
 		CallbackHosts: []string{"hooks.example.com", "*.shop.example"},
 		Tags:          map[string]string{"team": "payments"},
-		UserPool:      &manifest.UserPool{SelfSignUp: true, MFA: manifest.MFARequired},
-		Connections:   connections,
-		VPC:           &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
+		StorageAPI:    true, SessionMinutes: 20, OIDCIssuers: []manifest.OIDCIssuer{{Issuer: "https://accounts.example.com", Audience: "shop", Prefix: "staff:"}},
+		UserPool:    &manifest.UserPool{SelfSignUp: true, MFA: manifest.MFARequired},
+		Connections: connections,
+		VPC:         &manifest.VPC{SubnetIDs: []string{"subnet-12345678"}, SecurityGroupIDs: []string{"sg-12345678"}},
 	}
 )
 

@@ -53,7 +53,9 @@ type Issuer struct {
 	// Audience is whom the tokens are for: of Cognito, the id of the app client.
 	Audience string `json:"audience"`
 	// Prefix is put before the names of its users, such as "staff:", where there
-	// are several issuers: two may know different people by the same name.
+	// are several issuers: two may know different people by the same name. One of
+	// them may have none; of its users, those are refused whose names begin with
+	// the prefix of another.
 	Prefix string `json:"prefix,omitempty"`
 }
 
@@ -66,6 +68,7 @@ type Verifier struct {
 type issuer struct {
 	Issuer
 	loopback bool
+	others   []string // prefixes of other issuers, if it has none itself
 
 	mu      sync.Mutex
 	keys    []jose.JSONWebKey
@@ -80,15 +83,23 @@ func New(issuers []Issuer) (*Verifier, error) {
 		Timeout:       fetchTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+	prefixes := map[string]bool{}
 	for _, one := range issuers {
 		loopback, err := checkURL(one.Issuer, true)
 		if err != nil {
 			return nil, fmt.Errorf("oidc: issuer %q: %w", one.Issuer, err)
 		}
-		if one.Audience == "" || v.issuers[one.Issuer] != nil || len(issuers) > 1 && one.Prefix == "" {
-			return nil, fmt.Errorf("oidc: issuer %q has no audience, is there twice, or is one of several and has no prefix", one.Issuer)
+		if one.Audience == "" || v.issuers[one.Issuer] != nil || prefixes[one.Prefix] {
+			return nil, fmt.Errorf("oidc: issuer %q has no audience, is there twice, or has the prefix of another", one.Issuer)
 		}
-		v.issuers[one.Issuer] = &issuer{Issuer: one, loopback: loopback}
+		prefixes[one.Prefix] = true
+		from := &issuer{Issuer: one, loopback: loopback}
+		for _, other := range issuers {
+			if one.Prefix == "" && other.Prefix != "" {
+				from.others = append(from.others, other.Prefix)
+			}
+		}
+		v.issuers[one.Issuer] = from
 	}
 	return v, nil
 }
@@ -179,6 +190,8 @@ func (i *issuer) check(c claims) error {
 		return refused("it is for another audience")
 	case c.Subject == "" || len(c.Subject) > maxSubject:
 		return refused("it names no user")
+	case slices.ContainsFunc(i.others, func(prefix string) bool { return strings.HasPrefix(c.Subject, prefix) }):
+		return refused("its user is named like those of another issuer")
 	}
 	return nil
 }
