@@ -6,8 +6,6 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
-
-	"github.com/penstock-dev/penstock/infra/manifest"
 )
 
 // one returns the template's one resource of a type.
@@ -131,7 +129,8 @@ func TestWithoutTopicsThereIsNoCallbackProgramAndOnOneMachineItMaySendToIt(t *te
 	if _, ok := synthesize(t, without, dev).Templates["penstock-dev-callback"]; ok {
 		t.Error("there is one")
 	}
-	local := manifest.Environment{Name: "local", Endpoint: "http://127.0.0.1:4566", LogRetentionDays: 7, CallbackHosts: []string{"127.0.0.1"}}
+	local := dev
+	local.Name, local.Endpoint, local.CallbackHosts = "local", "http://127.0.0.1:4566", []string{"127.0.0.1"}
 	templates := parse(t, synthesize(t, shop, local).Templates)
 	if variables := text(templates["penstock-local-callback"].one(t, "AWS::Lambda::Function").Properties["Environment"]); !strings.Contains(variables, `"PENSTOCK_EGRESS":"local"`) {
 		t.Errorf("its variables are %s", variables)
