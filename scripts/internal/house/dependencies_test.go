@@ -83,7 +83,7 @@ var allowed = []struct {
 	{"events/schema", []string{"events"}},
 	{"functions/connector/topictags", []string{}},
 	{"functions/handler/notification", []string{"functions/handler/notification", "events/pattern"}},
-	{"infra/manifest", []string{"infra", "events", "functions/handler/notification", "functions/connector/topictags", "functions/egress", "functions/pipeline"}},
+	{"infra/manifest", []string{"infra", "events", "functions/handler/notification", "functions/connector/call", "functions/connector/topictags", "functions/egress", "functions/pipeline"}},
 	{"infra", []string{"infra", "events/pattern", "events/schema", "functions/handler/notification", "functions/connector/topictags", "functions/egress"}},
 	{"functions", []string{"functions", "events"}},
 	{"events", []string{"events"}},
