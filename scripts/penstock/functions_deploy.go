@@ -161,7 +161,7 @@ goes with the folder alone.`,
 				return s.Explain(err)
 			}
 			if waiting > 0 && !discard {
-				return cli.Refusedf("%s of function %s are in its queues: %s. Let them be handled, or redrive them; --discard-events deletes them with it", countEvents(waiting), f.Name, goes)
+				return cli.Refusedf("function %s has %s in its queues: %s. Let them be handled; --discard-events deletes them with it", f.Name, countEvents(waiting), goes)
 			}
 			if err := cli.Confirm(ctx, cmd.InOrStdin(), cmd.ErrOrStderr(), apply.yes, fmt.Sprintf("Delete function %s of environment %s, with its program, role and log, and %s?", f.Name, s.Env.Name, goes)); err != nil {
 				return err
