@@ -63,10 +63,14 @@ with its next attempt.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var kind revocations.Kind
+			given := 0
 			for one, value := range values {
 				if *value != "" {
-					kind = one
+					kind, given = one, given+1
 				}
+			}
+			if given != 1 {
+				return cli.Misusef("which sessions? Say one of --session, --event, --function and --user")
 			}
 			if kind == revocations.Session {
 				if _, err := uuid.Parse(*values[kind]); err != nil {
@@ -89,17 +93,12 @@ with its next attempt.`,
 			return err
 		},
 	}
-	var flags []string
 	for kind, about := range map[revocations.Kind]string{
 		revocations.Session: "the `id` (jti) of one session", revocations.Event: "the `id` of an event",
 		revocations.Function: "the short `name` of a function", revocations.User: "the `id` of a user",
 	} {
 		values[kind] = cmd.Flags().String(string(kind), "", about)
-		flags = append(flags, string(kind))
 	}
-	slices.Sort(flags)
-	cmd.MarkFlagsOneRequired(flags...)
-	cmd.MarkFlagsMutuallyExclusive(flags...)
 	cobra.CheckErr(cmd.RegisterFlagCompletionFunc(string(revocations.Function), completeFunctions))
 	return cmd
 }
