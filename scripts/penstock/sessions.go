@@ -74,7 +74,7 @@ with its next attempt.`,
 			}
 			if kind == revocations.Session {
 				if _, err := uuid.Parse(*values[kind]); err != nil {
-					return cli.Misusef("--session %q: want the id of a session, which is its jti and a UUID, and never the session itself", *values[kind])
+					return cli.Misusef("--session: want the id of a session, which is its jti and a UUID, and never the session itself")
 				}
 			}
 			t, err := sessionsTarget(cmd, common)
