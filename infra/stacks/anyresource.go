@@ -13,6 +13,9 @@ var anyResource = map[string][]string{
 	// The breaker asks whether a subscription still fails, the command what waits in
 	// queues.
 	"metrics": {"cloudwatch:GetMetricData"},
+	// A connector reads the topics of functions from their tags. It is told of tags
+	// alone.
+	"topics": {"tag:GetResources"},
 	// By what Lambda puts a function into a VPC. The function itself is denied it.
 	"network interfaces": {
 		"ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface",

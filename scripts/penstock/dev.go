@@ -200,7 +200,7 @@ func describe(out io.Writer, env *local.Environment) {
 	fmt.Fprintln(w, "FUNCTION\tRECEIVES\tFROM\tBATCH")
 	for _, f := range env.Deployed() {
 		if d, err := topictags.Parse(f.Tags); err == nil && len(d.Topics) > 0 {
-			f.Triggers = append(f.Triggers, local.Trigger{Receives: "messages about " + strings.Join(d.Topics, ", "), From: "connectors"})
+			f.Triggers = append(f.Triggers, local.Trigger{Receives: messagesAbout(d.Topics), From: "connectors"})
 		}
 		for i, t := range f.Triggers {
 			name, batch := f.Name, ""

@@ -94,6 +94,9 @@ type listedFunction struct {
 	Deployed     bool                 `json:"deployed"`
 	LastModified string               `json:"lastModified,omitempty"` // RFC 3339
 	Receives     []listedSubscription `json:"receives"`
+	// Topics are what connectors invoke it for, as its manifest says.
+	Topics    []string `json:"topics,omitempty"`
+	Namespace string   `json:"namespace,omitempty"`
 }
 
 // listedSubscription is what a function receives: a subscription, or the
@@ -137,7 +140,9 @@ changed. A mapping that is disabled is paused: its events go on queueing.`,
 			var rows [][]string
 			for _, f := range functions {
 				modified := cmp.Or(f.LastModified, notDeployed)
-				if len(f.Receives) == 0 {
+				if len(f.Topics) > 0 {
+					rows = append(rows, []string{f.Name, "-", messagesAbout(f.Topics), "-", "-", "-", modified})
+				} else if len(f.Receives) == 0 {
 					rows = append(rows, []string{f.Name, "-", "-", "-", "-", "-", modified})
 				}
 				for _, r := range f.Receives {
@@ -152,6 +157,9 @@ changed. A mapping that is disabled is paused: its events go on queueing.`,
 		},
 	}
 }
+
+// messagesAbout says what connectors send a function.
+func messagesAbout(topics []string) string { return "messages about " + strings.Join(topics, ", ") }
 
 func listFunctions(ctx context.Context, target *cli.Target) ([]listedFunction, error) {
 	functions, err := loadFunctions(target.Root)
@@ -175,7 +183,7 @@ func listFunctions(ctx context.Context, target *cli.Target) ([]listedFunction, e
 }
 
 func listFunction(ctx context.Context, client *lambda.Client, n names.Names, f manifest.Function) (listedFunction, error) {
-	out := listedFunction{Name: f.Name, Description: f.Description, Receives: []listedSubscription{}}
+	out := listedFunction{Name: f.Name, Description: f.Description, Receives: []listedSubscription{}, Topics: f.Topics, Namespace: f.Namespace}
 	name := n.Function(f.Name)
 	configuration, err := client.GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &name})
 	var missing *types.ResourceNotFoundException
