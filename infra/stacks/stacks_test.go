@@ -327,7 +327,10 @@ func TestProtectionIsWhatTheEnvironmentSays(t *testing.T) {
 		{dev, "Delete", nil, "null", 7},
 		{prod, "Retain", true, `{"PointInTimeRecoveryEnabled":true}`, 365},
 	} {
-		tables := 0
+		tables, want := 0, 5
+		if c.env.StorageAPI {
+			want += 2
+		}
 		for stack, tmpl := range shopIn(t, c.env) {
 			for id, r := range tmpl.Resources {
 				switch r.Type {
@@ -344,8 +347,8 @@ func TestProtectionIsWhatTheEnvironmentSays(t *testing.T) {
 				}
 			}
 		}
-		if tables != 5 {
-			t.Errorf("%s: %d tables, want 5", c.env.Name, tables)
+		if tables != want {
+			t.Errorf("%s: %d tables, want %d", c.env.Name, tables, want)
 		}
 	}
 }
@@ -368,10 +371,11 @@ func TestTerminationProtectionIsOfEveryStack(t *testing.T) {
 func TestTemplatesHoldNothingThatTheCDKAdds(t *testing.T) {
 	ours := []string{
 		"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy",
+		"AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Authorizer", "AWS::ApiGatewayV2::Integration", "AWS::ApiGatewayV2::Route", "AWS::ApiGatewayV2::Stage",
 		"AWS::Cognito::UserPool", "AWS::Cognito::UserPoolClient", "AWS::DynamoDB::Table", "AWS::Events::Archive", "AWS::Events::EventBus", "AWS::Events::EventBusPolicy", "AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Role",
 		"AWS::KMS::Alias", "AWS::KMS::Key", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping", "AWS::Lambda::Function", "AWS::Lambda::Permission",
 		"AWS::Logs::Delivery", "AWS::Logs::DeliveryDestination", "AWS::Logs::DeliverySource", "AWS::Logs::LogGroup", "AWS::Logs::ResourcePolicy",
-		"AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SSM::Parameter",
+		"AWS::SecretsManager::Secret", "AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SSM::Parameter",
 	}
 	for stack, tmpl := range shopIn(t, prod) {
 		for id, r := range tmpl.Resources {
