@@ -229,7 +229,7 @@ func TestTheResultsOfAsynchronousCallsReachThoseWhoWaitForThem(t *testing.T) {
 	hooks := w.URL + "/results"
 
 	good, bad := callAsync(t, endpoint, "a receipt", hooks), callAsync(t, endpoint, "fail", hooks)
-	elsewhere := callAsync(t, endpoint, "a secret", "http://169.254.169.254/results")
+	elsewhere := callAsync(t, endpoint, "a secret", "https://169.254.169.254/results")
 	quiet := callAsync(t, endpoint, "nobody waits", "")
 
 	verifier, err := standardwebhooks.NewWebhook(signingSecret)
