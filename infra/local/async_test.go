@@ -229,7 +229,7 @@ func TestTheResultsOfAsynchronousCallsReachThoseWhoWaitForThem(t *testing.T) {
 	hooks := w.URL + "/results"
 
 	good, bad := callAsync(t, endpoint, "a receipt", hooks), callAsync(t, endpoint, "fail", hooks)
-	elsewhere := callAsync(t, endpoint, "a secret", "https://169.254.169.254/results")
+	elsewhere := callAsync(t, endpoint, "a secret", "https://hooks.example.com/results")
 	quiet := callAsync(t, endpoint, "nobody waits", "")
 
 	verifier, err := standardwebhooks.NewWebhook(signingSecret)
@@ -275,7 +275,7 @@ func TestTheResultsOfAsynchronousCallsReachThoseWhoWaitForThem(t *testing.T) {
 
 	// A host that is not on the list is not asked.
 	refused := received(t, endpoint, "penstock-local-callback-results-dlq")
-	if reason := aws.ToString(refused.MessageAttributes[queue.Reason].StringValue); !strings.Contains(reason, `host "169.254.169.254" is not on the list`) || !strings.Contains(*refused.Body, elsewhere) {
+	if reason := aws.ToString(refused.MessageAttributes[queue.Reason].StringValue); !strings.Contains(reason, `host "hooks.example.com" is not on the list`) || !strings.Contains(*refused.Body, elsewhere) {
 		t.Errorf("%q is why %s", reason, *refused.Body)
 	}
 
