@@ -86,6 +86,11 @@ func (q mappedQueues) Delete(_ context.Context, queueARN string, handles []strin
 	return q.sqs.Delete(queueARN, handles)
 }
 
+// Send implements [lambda.Queues].
+func (q mappedQueues) Send(_ context.Context, queueARN, body string) error {
+	return q.sqs.Send(queueARN, body)
+}
+
 // Policy implements [lambda.Queues].
 func (q mappedQueues) Policy(queueARN string) *policy.Policy { return q.sqs.Policy(queueARN) }
 

@@ -347,6 +347,7 @@ type mappingProperties struct {
 	BisectBatchOnFunctionError     bool
 	MaximumRetryAttempts           *int
 	MaximumRecordAgeInSeconds      int
+	DestinationConfig              struct{ OnFailure struct{ Destination string } }
 	Tags                           tags
 }
 
@@ -405,7 +406,7 @@ func (e *Environment) mapping(ctx context.Context, _ cloudformation.Resource, p 
 		StartingPosition: p.StartingPosition, ParallelizationFactor: p.ParallelizationFactor,
 		BisectBatchOnFunctionError: p.BisectBatchOnFunctionError, MaximumRetryAttempts: p.MaximumRetryAttempts,
 		MaximumRecordAge: seconds(p.MaximumRecordAgeInSeconds), Filter: filter, FilterPatterns: p.filters(),
-		EventCountMetrics: len(p.MetricsConfig.Metrics) > 0,
+		EventCountMetrics: len(p.MetricsConfig.Metrics) > 0, OnFailure: p.DestinationConfig.OnFailure.Destination,
 	})
 	if err != nil {
 		return cloudformation.Attributes{}, err

@@ -364,7 +364,8 @@ func (l *Lambda) serveListFunctions(r *http.Request) (*answer, error) {
 
 type mappingConfiguration struct {
 	BatchSize                      int
-	BisectBatchOnFunctionError     *bool `json:",omitzero"`
+	BisectBatchOnFunctionError     *bool              `json:",omitzero"`
+	DestinationConfig              *destinationConfig `json:",omitzero"`
 	EventSourceArn                 string
 	EventSourceMappingArn          string
 	FilterCriteria                 *filterCriteria `json:",omitzero"`
@@ -390,6 +391,10 @@ func (l *Lambda) mappingARN(id string) string {
 type scalingConfig struct{ MaximumConcurrency int }
 
 type metricsConfig struct{ Metrics []string }
+
+type destinationConfig struct{ OnFailure destination }
+
+type destination struct{ Destination string }
 
 type filterCriteria struct{ Filters []filter }
 
@@ -428,6 +433,9 @@ func (l *Lambda) configuration(m MappingStatus) *mappingConfiguration {
 		out.MaximumRetryAttempts = m.MaximumRetryAttempts
 		out.ParallelizationFactor = &m.ParallelizationFactor
 		out.StartingPosition = m.StartingPosition
+		if m.OnFailure != "" {
+			out.DestinationConfig = &destinationConfig{destination{m.OnFailure}}
+		}
 	}
 	if len(m.FilterPatterns) > 0 {
 		out.FilterCriteria = &filterCriteria{}

@@ -70,6 +70,9 @@ type Mapping struct {
 	// MaximumRecordAge is the age at which a record is dropped: whole
 	// seconds, 60 to 604,800; 0 or less: none but the stream's own, 24 hours.
 	MaximumRecordAge time.Duration
+	// OnFailure is the queue that is told, by its ARN, where in the stream the
+	// records are that were dropped; empty: none.
+	OnFailure string
 }
 
 // Ranges of a mapping ("CreateEventSourceMapping").
@@ -146,8 +149,8 @@ func (m *Mapping) checkQueue() error {
 			}
 		}
 	}
-	if m.StartingPosition != "" || m.ParallelizationFactor != 0 || m.BisectBatchOnFunctionError || m.MaximumRetryAttempts != nil || m.MaximumRecordAge != 0 {
-		return invalid("StartingPosition, ParallelizationFactor, BisectBatchOnFunctionError, MaximumRetryAttempts and MaximumRecordAgeInSeconds are for streams, and %s is a queue", m.SourceARN)
+	if m.StartingPosition != "" || m.ParallelizationFactor != 0 || m.BisectBatchOnFunctionError || m.MaximumRetryAttempts != nil || m.MaximumRecordAge != 0 || m.OnFailure != "" {
+		return invalid("StartingPosition, ParallelizationFactor, BisectBatchOnFunctionError, MaximumRetryAttempts, MaximumRecordAgeInSeconds and DestinationConfig are for streams, and %s is a queue", m.SourceARN)
 	}
 	return nil
 }
@@ -167,6 +170,9 @@ func (m *Mapping) checkStream() error {
 	}
 	if m.MaximumConcurrency != 0 {
 		return invalid("ScalingConfig is for queues, and %s is a stream", m.SourceARN)
+	}
+	if m.OnFailure != "" && !strings.HasPrefix(m.OnFailure, "arn:aws:sqs:") {
+		return unsupported("destination %s of the mapping of %s: anything but an SQS queue", m.OnFailure, m.SourceARN)
 	}
 	return nil
 }

@@ -21,6 +21,8 @@ type Queues interface {
 	// Delete removes messages by their receipt handles, any number of them.
 	// One that is gone already is not an error.
 	Delete(ctx context.Context, queueARN string, receiptHandles []string) error
+	// Send sends a message to a queue, and returns when it is durable.
+	Send(ctx context.Context, queueARN, body string) error
 	// VisibilityTimeout is how long the queue hides what was received.
 	VisibilityTimeout(queueARN string) (time.Duration, error)
 	// Policy is the queue's policy; nil: it has none.

@@ -94,6 +94,11 @@ func (q *fakeQueue) Receive(ctx context.Context, arn string, most, maxBytes int,
 	}
 }
 
+func (q *fakeQueue) Send(_ context.Context, arn, body string) error {
+	q.send(body)
+	return nil
+}
+
 func (q *fakeQueue) Policy(string) *policy.Policy { return nil }
 
 func (q *fakeQueue) Delete(_ context.Context, arn string, handles []string) error {

@@ -68,6 +68,11 @@ func (l *Lambda) checkRole(spec *Mapping, f *function) error {
 			return invalid("Cannot access stream %s. Please ensure the role can perform the GetRecords, GetShardIterator, DescribeStream, and ListStreams Actions on your stream in DynamoDB. (%v)", spec.SourceARN, err)
 		}
 	}
+	if spec.OnFailure != "" {
+		if err := l.mayUse(f, "SendMessage", spec.OnFailure); err != nil {
+			return invalid("The function execution role does not have permissions to call SendMessage on %s (%v)", spec.OnFailure, err)
+		}
+	}
 	return nil
 }
 

@@ -115,8 +115,8 @@ func (l *Lambda) trim(streamARN string) error {
 //     window closes, and invokes the function.
 //  3. A batch that fails, or the rest behind the first record that the answer
 //     names, is tried again with growing waits, halved if the mapping says so,
-//     until it succeeds or is dropped by attempts or age. The lane waits for
-//     it, so that the records of a key stay in order.
+//     until it succeeds or is dropped by attempts or age, and a destination is
+//     told. The lane waits for it, so that the records of a key stay in order.
 //  4. The checkpoint moves to the last record before which nothing is open in
 //     any lane. After a restart reading goes on from there: what other lanes
 //     had handled beyond it is handled again.
@@ -318,21 +318,22 @@ func fitting(records []StreamRecord, most int) (batch []StreamRecord, full bool)
 // handle sees a batch through: until every record of it is handled or dropped,
 // or ctx ends.
 func (s *shard) handle(ctx context.Context, ln *lane, batch []StreamRecord) {
-	attempts, wait := 0, backOff{}
+	attempts, wait, last := 0, backOff{}, tried{}
 	for len(batch) > 0 && ctx.Err() == nil {
 		if n := s.expired(batch); n > 0 {
 			reason := droppedExpired
 			if age := s.spec.MaximumRecordAge; age > 0 && age < streamRetention {
 				reason = droppedAge
 			}
-			s.drop(ln, batch[:n], reason)
+			s.drop(ln, batch[:n], reason, last)
 			batch = batch[n:]
 			continue
 		}
-		done, throttled := s.invoke(batch)
+		done, throttled, result := s.invoke(batch)
+		last.count(result)
 		if done > 0 {
 			s.handled(ln, done)
-			batch, attempts, wait = batch[done:], 0, backOff{}
+			batch, attempts, wait, last = batch[done:], 0, backOff{}, tried{}
 		}
 		if len(batch) == 0 {
 			return
@@ -346,7 +347,7 @@ func (s *shard) handle(ctx context.Context, ln *lane, batch []StreamRecord) {
 			batch = batch[len(batch)/2:]
 			continue
 		case *s.spec.MaximumRetryAttempts >= 0 && attempts >= *s.spec.MaximumRetryAttempts:
-			s.drop(ln, batch, droppedAttempts)
+			s.drop(ln, batch, droppedAttempts, last)
 			return
 		default:
 			attempts++
@@ -375,11 +376,12 @@ const (
 	droppedExpired  = "retention of the stream"
 )
 
-func (s *shard) drop(ln *lane, batch []StreamRecord, reason string) {
+func (s *shard) drop(ln *lane, batch []StreamRecord, reason string, last tried) {
 	s.m.l.cfg.Logger.Error("records of a stream were dropped", "function", s.spec.Function, "stream", s.spec.SourceARN,
 		"reason", reason, "records", len(batch), "first", batch[0].Sequence)
 	if reason != droppedExpired {
 		s.m.counters.dropped.add(len(batch))
+		s.tellDropped(batch, reason, last)
 	}
 	s.handled(ln, len(batch))
 }
@@ -388,7 +390,9 @@ func (s *shard) drop(ln *lane, batch []StreamRecord, reason string) {
 // records are handled: all, none, or with ReportBatchItemFailures those before
 // the first that the answer names ("Configuring partial batch response with
 // DynamoDB and Lambda").
-func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool) {
+//
+// result is nil where the function was not reached.
+func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool, result *Result) {
 	m := s.m
 	size := 0
 	for _, r := range batch {
@@ -408,13 +412,13 @@ func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool) {
 	result, err := m.l.invoke(m.l.ctx, s.spec.Function, e.close())
 	if isThrottle(err) {
 		m.counters.throttles.Add(1)
-		return 0, true
+		return 0, true, nil
 	}
 	if err != nil {
 		if m.l.ctx.Err() == nil {
 			m.l.cfg.Logger.Error("a batch could not be handed to its function", "function", s.spec.Function, "records", len(batch), "error", err)
 		}
-		return 0, false
+		return 0, false, nil
 	}
 	if result.FunctionError == "" {
 		done = len(batch)
@@ -424,7 +428,7 @@ func (s *shard) invoke(batch []StreamRecord) (done int, throttled bool) {
 	}
 	m.counters.invocations.Add(1)
 	m.chargeBatch(len(batch), result)
-	return done, false
+	return done, false, result
 }
 
 // firstFailure is the index of the first record that an answer names as

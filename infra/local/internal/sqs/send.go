@@ -50,6 +50,32 @@ func (s *Service) SendFromService(principal string, messages []Outgoing) (errs [
 	return errs, nil
 }
 
+// Send sends a message that Lambda sends in the name of a function's role, once
+// that and the queue's policy have been asked. It is durable when Send returns.
+func (s *Service) Send(queueARN, body string) error {
+	q, err := s.findARN(queueARN)
+	if err != nil {
+		return err
+	}
+	m := &Message{ID: uuid.NewString(), Body: body, SentAt: time.Now(), SenderID: "lambda.amazonaws.com"}
+	if err := q.check(m); err != nil {
+		return err
+	}
+	batch := s.store.NewBatch()
+	one, err := q.prepare(batch, m, q.delay())
+	if err != nil {
+		batch.Discard()
+		return err
+	}
+	if err := batch.Commit(); err != nil {
+		return err
+	}
+	admit([]sending{one})
+	countSent([]sending{one})
+	one.queue.charge(one.bytes)
+	return nil
+}
+
 func (s *Service) prepareFromService(batch *store.Batch, principal string, out Outgoing, m *Message) (sending, error) {
 	q, err := s.findARN(out.QueueARN)
 	if err != nil {
