@@ -59,6 +59,7 @@ const AuthTrigger = "auth-trigger"
 const (
 	StorageAPI        = "storage-api"
 	StorageAuthorizer = "storage-authorizer"
+	StorageTrigger    = "storage-trigger" // announces changes of rows
 )
 
 // Programs are Penstock's own, which every environment has, by their short names,
@@ -68,7 +69,7 @@ var Programs = []string{Breaker, OutboxRelay}
 // OptionalPrograms are those of Penstock's own that an environment has if it asks
 // for what they are part of, or a function has topics (Callback), by their short
 // names, sorted.
-var OptionalPrograms = []string{AuthTrigger, Callback, StorageAPI, StorageAuthorizer}
+var OptionalPrograms = []string{AuthTrigger, Callback, StorageAPI, StorageAuthorizer, StorageTrigger}
 
 // PipelineRunner is the program that runs the functions that are pipelines.
 const PipelineRunner = "pipeline"

@@ -111,7 +111,7 @@ func newRelay(p *project, d *Data) *Program {
 			names.VarOutboxTable: p.names.Table(names.OutboxTable),
 		},
 		policy: append([]statement{
-			{actions: []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"}, resources: []*string{d.Outbox.TableStreamArn()}},
+			readStream(d.Outbox),
 			{actions: []string{"dynamodb:BatchWriteItem", "dynamodb:Scan", "dynamodb:UpdateItem"}, resources: []*string{outbox}},
 		}, putAllEvents(p)...),
 	})
@@ -132,6 +132,14 @@ func newRelay(p *project, d *Data) *Program {
 		MaximumRecordAgeInSeconds:  jsii.Number(-1), // without limit
 	})
 	return relay
+}
+
+// readStream allows what Lambda does to read the stream of a table.
+func readStream(table awsdynamodb.Table) statement {
+	return statement{
+		actions:   []string{"dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"},
+		resources: []*string{table.TableStreamArn()},
+	}
 }
 
 // putAllEvents allows the event types of the project, whoever may enqueue them.

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssecretsmanager"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
@@ -21,7 +22,7 @@ import (
 // "storageApi": true:
 //
 //	HTTP API ── authorizer: storage-authorizer ── keys of sessions, revocations
-//	         └─ routes: storage-api ── storage table
+//	         └─ routes: storage-api ── storage table ── stream: storage-trigger ── bus
 //
 // The API's address is its output, a parameter and an export.
 type Storage struct {
@@ -41,6 +42,11 @@ type Storage struct {
 	Service    *Program // storage-api
 	Authorizer *Program // storage-authorizer
 	API        awsapigatewayv2.CfnApi
+
+	// Trigger is storage-trigger, which announces the changes of the table;
+	// Unannounced is told where the stream has those that it never could.
+	Trigger     *Program
+	Unannounced awssqs.Queue
 }
 
 // storageRoutes are what storage-api answers.
@@ -81,6 +87,7 @@ func newStorage(p *project) *Storage {
 	s.newPrograms(p)
 	s.newAPI(p)
 	s.alarms(p)
+	s.newTrigger(p)
 	return s
 }
 

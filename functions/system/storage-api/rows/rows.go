@@ -274,7 +274,7 @@ type Image struct {
 	Place
 	Owner string
 	ID    string
-	ETag  string // of the change: it makes the id of an event the same at each delivery
+	Data  string // JSON
 }
 
 // FromImage reads the text attributes of an image of the table's stream: the new
@@ -282,7 +282,7 @@ type Image struct {
 func FromImage(attributes map[string]string) (i Image, ok bool) {
 	i = Image{
 		Place: Place{attributes[datasetAttribute], attributes[bucketAttribute], attributes[containerAttribute]},
-		Owner: attributes[ownerAttribute], ID: attributes[rowAttribute], ETag: attributes[etagAttribute],
+		Owner: attributes[ownerAttribute], ID: attributes[rowAttribute], Data: attributes[dataAttribute],
 	}
-	return i, i.Owner != "" && i.ETag != "" && i.Check() == nil && CheckID(i.ID) == nil
+	return i, i.Owner != "" && i.Data != "" && i.Check() == nil && CheckID(i.ID) == nil
 }
