@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,7 +32,7 @@ const (
 	sessionKeys  = "penstock-local/function-session-keys"
 )
 
-// dataAPI is an environment with the data API alone.
+// dataAPI is an environment with the data API and the bus alone.
 type dataAPI struct {
 	env      *local.Environment
 	url      string
@@ -49,7 +48,7 @@ func startDataAPI(t *testing.T, edit ...func(*snapshots.Snapshot)) *dataAPI {
 	if err != nil {
 		t.Fatal(err)
 	}
-	snapshot.Stacks = slices.DeleteFunc(snapshot.Stacks, func(stack string) bool { return stack != "penstock-local-storage" })
+	onlyStacks(snapshot, "bus", "storage")
 	for _, e := range edit {
 		e(snapshot)
 	}

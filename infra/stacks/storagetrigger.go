@@ -80,7 +80,7 @@ func (s *Storage) triggerAlarms(p *project) {
 		},
 		{
 			name: n.FunctionAlarm(names.StorageTrigger, "lost"), metric: programMetric(n, "StorageEventsLost"), stat: "Sum", minutes: 1, ofMinutes: 1,
-			description: "Changes in the table " + n.Table(names.StorageTable) + " are announced to nobody: something other than the data API writes there, or the bus refuses their events for good. The log of " + trigger + " has their sequence numbers, and why (StorageEventsLost).",
+			description: "Changes in the table " + n.Table(names.StorageTable) + " are announced to nobody: something other than the data API writes there. The log of " + trigger + " has their sequence numbers.",
 		},
 		{
 			name: n.FunctionAlarm(names.StorageTrigger, "dlq"), metric: queueMetric("ApproximateNumberOfMessagesVisible", unannounced), stat: "Maximum", minutes: 1, ofMinutes: 1,

@@ -12,10 +12,11 @@
 // Streams"). A row that expired would be gone like any other, and be announced as
 // deleted: but the table has no time to live.
 //
-// Every change is announced at least once: what the bus does not take is sent
-// again, with the same id ([eventOf]), for half a day. Then a queue is told where
-// in the stream it is, which keeps it for another half. What can never be
-// announced is in the log, and counted, and holds up nothing.
+// Every change is announced at least once: what the bus does not take, whatever
+// the reason, is sent again, with the same id ([eventOf]), for half a day. Then a
+// queue is told where in the stream it is, which keeps it for another half. An
+// item that is no row of the data API is in the log, and counted, and holds up
+// nothing.
 package main
 
 import (

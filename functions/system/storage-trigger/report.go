@@ -13,7 +13,7 @@ const (
 
 	metricSent   = "StorageEventsSent"   // on the bus
 	metricFailed = "StorageEventsFailed" // and sent again
-	metricLost   = "StorageEventsLost"   // never announced: the log says of what, and why
+	metricLost   = "StorageEventsLost"   // never announced, of items that are no rows: the log says of which
 )
 
 // result is what became of a batch; figures are of events.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/eventbus"
-	"github.com/penstock-dev/penstock/events/outbox"
 )
 
 // concurrency is how many PutEvents calls of a batch, of 10 events each, are
@@ -24,7 +23,7 @@ const sendMargin = 5 * time.Second
 
 // trigger is what Lambda calls, with one batch of the stream at a time.
 type trigger struct {
-	bus outbox.Bus
+	bus *eventbus.Publisher
 	log *slog.Logger
 
 	app, env string // of the metrics
@@ -54,31 +53,50 @@ func (t *trigger) handle(ctx context.Context, in awsevents.DynamoDBEvent) (awsev
 	}
 	start := time.Now()
 	var out result
-	var messages []outbox.Message // their keys are sequence numbers
+	var entries []events.Entry
+	sequences := map[string]string{} // of the records, by the events' ids
 	for _, r := range in.Records {
 		entry, ok, err := entryOf(r)
-		if err != nil {
-			t.lose(ctx, &out, r.Change.SequenceNumber, err.Error())
+		if err != nil { // not of the data API: it never will be announced
+			out.lost++
+			t.log.ErrorContext(ctx, "a change is not announced", "sequenceNumber", r.Change.SequenceNumber, "reason", err.Error())
 		} else if ok {
-			messages = append(messages, outbox.Message{Key: r.Change.SequenceNumber, Entries: []events.Entry{entry}})
+			entries = append(entries, entry)
+			sequences[entry.ID] = r.Change.SequenceNumber
 		}
 	}
-	sendCtx, cancel := ctx, context.CancelFunc(func() {})
-	if deadline, ok := ctx.Deadline(); ok {
-		sendCtx, cancel = context.WithDeadline(ctx, deadline.Add(-sendMargin))
-	}
-	delivered := outbox.Deliver(sendCtx, t.bus, messages)
-	cancel()
-	for _, refusal := range delivered.Refused {
-		t.lose(ctx, &out, refusal.Key, refusal.Reason)
-	}
-	out.sent, out.failed = len(delivered.Sent), len(delivered.Failed)
-	if out.failed > 0 { // in the order of messages, and so of the stream
-		out.err = delivered.Err
-		response.BatchItemFailures = append(response.BatchItemFailures, awsevents.DynamoDBBatchItemFailure{ItemIdentifier: delivered.Failed[0]})
+	unsent, err := t.send(ctx, entries)
+	out.sent, out.failed, out.err = len(entries)-len(unsent), len(unsent), err
+	for _, e := range entries { // in the order of the stream
+		if unsent[e.ID] {
+			response.BatchItemFailures = append(response.BatchItemFailures, awsevents.DynamoDBBatchItemFailure{ItemIdentifier: sequences[e.ID]})
+			break
+		}
 	}
 	t.report(ctx, out, time.Since(start))
 	return response, nil
+}
+
+// send puts events on the bus, and returns the ids of those that it has not
+// taken, and why. All are to be sent again: what the bus refuses of these events
+// is never the events' own fault, but, as a missing permission, the deployment's.
+func (t *trigger) send(ctx context.Context, entries []events.Entry) (unsent map[string]bool, err error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, deadline.Add(-sendMargin))
+		defer cancel()
+	}
+	err = t.bus.PutEntries(ctx, entries)
+	unsent = map[string]bool{}
+	if failed := (*events.PublishError)(nil); errors.As(err, &failed) {
+		for _, f := range failed.Failed {
+			unsent[f.ID] = true
+		}
+	}
+	return unsent, err
 }
 
 // entryOf makes what is sent of the record.
@@ -89,10 +107,4 @@ func entryOf(r awsevents.DynamoDBEventRecord) (events.Entry, bool, error) {
 	}
 	entry, err := envelope.Entry()
 	return entry, err == nil, err
-}
-
-// lose passes by a change that can never be announced.
-func (t *trigger) lose(ctx context.Context, out *result, sequence, reason string) {
-	out.lost++
-	t.log.ErrorContext(ctx, "a change is not announced", "sequenceNumber", sequence, "reason", reason)
 }

@@ -23,7 +23,9 @@ func dropTest(t *testing.T, spec Mapping, deny func(*oneRole), keys ...string) (
 		f.answer = func(call) (*Result, error) {
 			return &Result{RequestID: fmt.Sprint("request ", len(f.calls)), FunctionError: unhandled, Payload: []byte(`{}`)}, nil
 		}
-		l := newLambda(t, func(c *Config) { c.Streams, c.Queues, c.Roles, c.Logger = s, q, role, slog.New(slog.NewTextHandler(&said, nil)) })
+		l := newLambda(t, func(c *Config) {
+			c.Streams, c.Queues, c.Roles, c.Logger = s, q, role, slog.New(slog.NewTextHandler(&said, nil))
+		})
 		l.invoke = f.invoke
 		spec.OnFailure = droppedARN
 		onStream(t, l, spec)
