@@ -281,14 +281,14 @@ func mapping(m *types.EventSourceMappingConfiguration) *Mapping {
 }
 
 // orphans are the subscriptions that mappings of the environment's functions are
-// of, and that no manifest has.
+// of, and that no manifest has. The programs of Penstock's own have none.
 func (e *Environment) orphans(mappings []types.EventSourceMappingConfiguration) []Subscription {
 	var found []Subscription
 	for i := range mappings {
 		function, queue := ends(&mappings[i])
 		fn, ours := strings.CutPrefix(function, e.Names.Function(""))
 		sub, also := strings.CutPrefix(queue, function+"-")
-		if !ours || !also || slices.ContainsFunc(e.Declared, func(s Subscription) bool { return s.Lambda == function && s.Queue == queue }) {
+		if !ours || !also || names.Reserved(fn) || slices.ContainsFunc(e.Declared, func(s Subscription) bool { return s.Lambda == function && s.Queue == queue }) {
 			continue
 		}
 		found = append(found, name(e.Names, fn, sub))
