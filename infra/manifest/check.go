@@ -68,8 +68,8 @@ func Check(functions []Function, n names.Names) error {
 
 // CheckEnvironment returns every fault that functions have by the settings of an
 // environment, joined: one that is to run in a VPC where there is none, one that
-// calls by a connection that there is not, and one that has too many tags with
-// those of the environment.
+// calls by a connection that there is not, one whose URL may not be sent to, and
+// one that has too many tags with those of the environment.
 func CheckEnvironment(functions []Function, env Environment) error {
 	var faults []error
 	for i := range functions {
@@ -86,7 +86,7 @@ func CheckEnvironment(functions []Function, env Environment) error {
 				f.Name, len(tags), env.Name, len(env.Tags), maxTags))
 		}
 	}
-	return errors.Join(faults...)
+	return errors.Join(append(faults, checkWebhooks(functions, env)...)...)
 }
 
 // Environment returns all environment variables that the function is given: its
@@ -104,6 +104,11 @@ func (f *Function) Environment(n names.Names) map[string]string {
 	if f.Kind() == KindPipeline && len(f.Publishes) > 0 {
 		env[names.VarBus] = n.Bus()
 	}
+	if f.Kind() == KindHTTP {
+		env[names.VarDeliveriesTable] = n.Table(names.DeliveriesTable)
+		env[names.VarStateTable] = n.Table(names.StateTable)
+		env[names.VarQueues] = f.queues(n)
+	}
 	if siblings := f.siblings(n); siblings != "" {
 		env[names.VarFunctions] = siblings
 	}
@@ -120,6 +125,15 @@ func (f *Function) Environment(n names.Names) map[string]string {
 		env[name] = value
 	}
 	return env
+}
+
+// queues is the value of names.VarQueues.
+func (f *Function) queues(n names.Names) string {
+	all := map[string]string{}
+	for _, s := range f.Subscriptions {
+		all[s.Name] = n.Queue(f.Name, s.Name)
+	}
+	return jsonOf(all)
 }
 
 // retries is the value of names.VarRetries, as package handler reads it.

@@ -105,6 +105,9 @@ type Environment struct {
 	// under.
 	Connections map[string]Connection `json:"connections,omitempty"`
 
+	// Webhooks is about functions on HTTP.
+	Webhooks Webhooks `json:"webhooks,omitzero"`
+
 	// VPC is the network of the functions whose manifest says "vpc": true. Nil:
 	// there is none; such a function is then refused, but behind an endpoint,
 	// where every function reaches what this machine reaches.

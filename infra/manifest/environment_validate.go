@@ -102,6 +102,7 @@ func (e Environment) Validate() error {
 		v.fault("userPool: mfa %q must be %q; leave it out to let people choose", e.UserPool.MFA, MFARequired)
 	}
 	e.validateConnections(v)
+	e.validateWebhooks(v)
 	if e.VPC != nil {
 		v.ids("vpc: subnetIds", "subnet-0a1b2c3d4e5f60718", subnetID, e.VPC.SubnetIDs)
 		v.ids("vpc: securityGroupIds", "sg-0a1b2c3d4e5f60718", securityGroupID, e.VPC.SecurityGroupIDs)

@@ -16,6 +16,7 @@ package manifest
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
 	"time"
 
@@ -43,6 +44,10 @@ type Function struct {
 	// functions/pipeline knows them. A function that has any is a pipeline and
 	// has no code, see Kind.
 	Pipeline json.RawMessage `json:"pipeline,omitempty"`
+
+	// HTTP is the endpoint that every event is delivered to. A function that has one
+	// is on HTTP and has no code, see Kind.
+	HTTP *HTTP `json:"http,omitempty"`
 
 	// MemoryMB is 128 to 10240; default 256. CPU grows with it.
 	MemoryMB int `json:"memoryMB"`
@@ -149,18 +154,20 @@ type Subscription struct {
 	Receive Receive `json:"receive,omitempty"`
 
 	// BatchSize is the most events that one batch holds: 1 to 10,000; default
-	// 500. A batch also stays below 6 MB.
+	// 500. A batch also stays below 6 MB. Of a function on HTTP 1 to 100; default 10.
 	BatchSize int `json:"batchSize"`
 
 	// BatchWindowSeconds is how long Lambda waits for a batch to fill: 0 to
-	// 300; default 1, the least that Lambda takes for more than 10 events.
+	// 300; default 1, the least that Lambda takes for more than 10 events. Of a
+	// function on HTTP with batches of up to 10 the default is 0.
 	BatchWindowSeconds int `json:"batchWindowSeconds"`
 
 	// MaxReceiveCount is how often an event is received before it goes to the
-	// DLQ: 1 to 1000; default 5.
+	// DLQ: 1 to 1000; default 5. Of a function on HTTP 1 to 10; default 10.
 	MaxReceiveCount int `json:"maxReceiveCount"`
 
-	// Retry says when an event comes back that failed.
+	// Retry says when an event comes back that failed. A function on HTTP has a
+	// schedule of its own, webhook.Schedule, and no Retry.
 	Retry Retry `json:"retry"`
 
 	// Breaker says when the subscription is stopped because it fails.
@@ -252,17 +259,31 @@ func (r Retry) Longest(receives int) time.Duration {
 func (f *Function) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain Function
 	*f = Function{Dir: f.Dir, MemoryMB: 256, TimeoutSeconds: 30, MaxConcurrency: 10}
-	return jsonv2.UnmarshalDecode(dec, (*plain)(f))
+	err := jsonv2.UnmarshalDecode(dec, (*plain)(f))
+	for i := range f.Subscriptions {
+		f.Subscriptions[i].fill(f.Kind())
+	}
+	for i := range f.Tombstones {
+		f.Tombstones[i].fill(f.Kind())
+	}
+	return err
 }
 
-// UnmarshalJSONFrom fills in the defaults of what the manifest leaves out.
+// UnmarshalJSONFrom fills in the defaults of what the manifest leaves out, but for
+// those that depend on the function's kind: they are unset until the whole manifest
+// is read.
 func (s *Subscription) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	type plain Subscription
-	*s = defaultSubscription
+	*s = unsetSubscription
 	return jsonv2.UnmarshalDecode(dec, (*plain)(s))
 }
 
 var defaultSubscription = Subscription{BatchSize: 500, BatchWindowSeconds: 1, MaxReceiveCount: 5, Retry: defaultRetry, Breaker: defaultBreaker}
+
+// unset stands for a number that the manifest leaves out.
+const unset = math.MinInt
+
+var unsetSubscription = Subscription{BatchSize: unset, BatchWindowSeconds: unset, MaxReceiveCount: unset, Retry: defaultRetry, Breaker: defaultBreaker}
 
 // defaultRetry is what package handler has as its default too.
 var defaultRetry = Retry{BaseSeconds: 30, CapSeconds: 900}

@@ -35,7 +35,7 @@ func (t *Tombstone) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
 	fields := struct {
 		Plain
 		DeletedAt time.Time `json:"deletedAt"`
-	}{Plain: Plain(defaultSubscription)}
+	}{Plain: Plain(unsetSubscription)}
 	err := jsonv2.UnmarshalDecode(dec, &fields)
 	*t = Tombstone{Subscription(fields.Plain), fields.DeletedAt}
 	return err

@@ -74,9 +74,12 @@ var OptionalPrograms = []string{AuthTrigger, Callback, StorageAPI, StorageAuthor
 // PipelineRunner is the program that runs the functions that are pipelines.
 const PipelineRunner = "pipeline"
 
+// WebhookRunner is the program that runs the functions on HTTP.
+const WebhookRunner = "webhook"
+
 // Runners are the programs of Penstock's own that run functions without code,
 // each under its own short name, sorted.
-var Runners = []string{PipelineRunner}
+var Runners = []string{PipelineRunner, WebhookRunner}
 
 // The tables that Penstock itself keeps, as Names.Table takes them. No table
 // of tables.json may bear their names.
@@ -86,10 +89,11 @@ const (
 	StateTable       = "state"       // which subscriptions were stopped, by whom and why
 	StorageTable     = "storage"     // the rows of the data API
 	SessionsTable    = "sessions"    // function sessions that were revoked
+	DeliveriesTable  = "deliveries"  // the log of what was delivered to functions on HTTP
 )
 
 // Tables are those that Penstock itself keeps.
-var Tables = []string{OutboxTable, IdempotencyTable, StateTable, StorageTable, SessionsTable}
+var Tables = []string{OutboxTable, IdempotencyTable, StateTable, StorageTable, SessionsTable, DeliveriesTable}
 
 // Names composes the names of one environment's resources. The zero value
 // names nothing; use New.

@@ -47,7 +47,7 @@ const (
 	VarIdempotencyTable = "PENSTOCK_IDEMPOTENCY_TABLE"
 
 	// VarStateTable is the name of the table of stopped subscriptions. The
-	// breaker has it.
+	// breaker has it, and functions on HTTP.
 	VarStateTable = "PENSTOCK_STATE_TABLE"
 
 	// VarCallbackHosts are the hosts that results may be sent to, separated by
@@ -78,6 +78,18 @@ const (
 	// list of objects with issuer, audience and prefix. The data API's authorizer
 	// has it.
 	VarOIDCIssuers = "PENSTOCK_OIDC_ISSUERS"
+
+	// VarWebhookURL is where a function on HTTP delivers events to.
+	VarWebhookURL = "PENSTOCK_WEBHOOK_URL"
+
+	// VarDeliveriesTable is the name of the table of the log of deliveries, and
+	// VarDeliveriesDays how long it keeps them. Functions on HTTP have both.
+	VarDeliveriesTable = "PENSTOCK_DELIVERIES_TABLE"
+	VarDeliveriesDays  = "PENSTOCK_DELIVERIES_DAYS"
+
+	// VarQueues are the names of the queues of a function's subscriptions: a JSON
+	// object by the subscription's name. Functions on HTTP have it.
+	VarQueues = "PENSTOCK_QUEUES"
 
 	// VarTopic is the ARN of the topic by which people are told. The breaker has
 	// it.

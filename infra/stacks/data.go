@@ -31,6 +31,10 @@ type Data struct {
 	// State holds which subscriptions were stopped, by whom and why.
 	State awsdynamodb.Table
 
+	// Deliveries is the log of what was delivered to functions on HTTP; nil where
+	// there is none of them.
+	Deliveries awsdynamodb.Table
+
 	// Tables are those of infra/tables.json, by their short names.
 	Tables map[string]awsdynamodb.Table
 
@@ -41,7 +45,7 @@ type Data struct {
 	Sweep awsevents.CfnRule
 }
 
-func newData(p *project, tables manifest.Tables) *Data {
+func newData(p *project, tables manifest.Tables, functions []manifest.Function) *Data {
 	d := &Data{Stack: p.newStack(names.DataStack), Tables: map[string]awsdynamodb.Table{}}
 	d.Outbox = p.newTable(d.Stack, "Outbox", names.OutboxTable, &awsdynamodb.TableProps{
 		PartitionKey: stringKey("pk"),
@@ -52,6 +56,9 @@ func newData(p *project, tables manifest.Tables) *Data {
 		TimeToLiveAttribute: jsii.String("expires"),
 	})
 	d.State = p.newTable(d.Stack, "State", names.StateTable, &awsdynamodb.TableProps{PartitionKey: stringKey("pk")})
+	if manifest.HasHTTP(functions) {
+		d.Deliveries = newDeliveries(p, d.Stack)
+	}
 	for _, name := range slices.Sorted(maps.Keys(tables)) {
 		props := &awsdynamodb.TableProps{PartitionKey: stringKey(tables[name].PartitionKey)}
 		if sortKey := tables[name].SortKey; sortKey != "" {

@@ -43,7 +43,7 @@ func newFunction(p *project, m *manifest.Function) *Function {
 		memoryMB:       m.MemoryMB,
 		timeoutSeconds: m.TimeoutSeconds,
 		environment:    environment(p, m),
-		policy:         append(permissions(p.names, m), calls(p, m)...),
+		policy:         slices.Concat(permissions(p.names, m), calls(p, m), webhooks(p, m)),
 		vpc:            m.VPC,
 	})
 	f.declareTopics(p)
@@ -67,6 +67,9 @@ func environment(p *project, m *manifest.Function) map[string]string {
 	variables := m.Environment(p.names)
 	if connections := m.ConnectionsVariable(p.props.Env); connections != "" {
 		variables[names.VarConnections] = connections
+	}
+	if m.Kind() == manifest.KindHTTP {
+		maps.Copy(variables, webhookVariables(p, m))
 	}
 	return variables
 }

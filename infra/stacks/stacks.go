@@ -137,7 +137,7 @@ func New(app awscdk.App, props *Props) *Stacks {
 		s.Schemas = newSchemas(in)
 	}
 	s.Access = newAccess(in)
-	s.Data = newData(in, declared.tables)
+	s.Data = newData(in, declared.tables, declared.functions)
 	s.Data.Stack.AddStackDependency(s.Bus.Stack, nil)
 	system := manifest.System(declared.functions)
 	s.Operations = newOperations(in, slices.Concat(declared.functions, system))

@@ -24,7 +24,7 @@ func tellMissingSecrets(ctx context.Context, out io.Writer, root string, env *lo
 	}
 	client := secretsmanager.NewFromConfig(awsConfig(env))
 	for _, f := range slices.Concat(functions, manifest.System(functions)) {
-		for _, name := range f.Secrets {
+		for _, name := range f.AllSecrets() {
 			id := env.Names().Secret(name)
 			_, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 			var missing *types.ResourceNotFoundException

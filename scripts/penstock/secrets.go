@@ -102,7 +102,7 @@ func (s *secretStore) users() (map[string][]string, error) {
 	}
 	out := map[string][]string{}
 	for _, f := range slices.Concat(functions, manifest.System(functions)) {
-		for _, secret := range f.Secrets {
+		for _, secret := range f.AllSecrets() {
 			out[secret] = append(out[secret], f.Name)
 		}
 	}

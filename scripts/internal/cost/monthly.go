@@ -55,7 +55,7 @@ func monthly(in Input) ([]Month, error) {
 	}
 	var secrets []string
 	for _, f := range slices.Concat(in.Functions, manifest.System(in.Functions)) {
-		secrets = append(secrets, f.Secrets...)
+		secrets = append(secrets, f.AllSecrets()...)
 	}
 	slices.Sort(secrets)
 	var out []Month
