@@ -39,6 +39,8 @@ var shop = fstest.MapFS{
 		],
 		"publishes": ["trading/TRADE_ALLOCATED", "savings/FEE_WAIVED", "savings/FEE_CHARGED"],
 		"subscriptions": [{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT"}]}`)},
+	"functions/hook/function.json": {Data: []byte(`{"name": "hook", "http": {"url": "https://hooks.example.com/in", "secret": "hook-signing"},
+		"subscriptions": [{"name": "deposits", "event": "savings/SAVINGS_DEPOSIT"}]}`)},
 	"functions/plain/function.json": {Data: []byte(`{"name": "plain", "idempotency": true}`)},
 	"functions/printer/function.json": {Data: []byte(`{"name": "printer", "topics": ["payment.*", "refund"], "namespace": "billing",
 		"async": {"retries": 1, "maxAgeSeconds": 3600}}`)},
