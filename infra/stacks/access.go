@@ -234,6 +234,11 @@ func operations(p *project) []statement {
 			resources: []*string{arn("cloudwatch", "alarm:"+all)},
 		},
 		{
+			sid:       "Deliveries",
+			actions:   []string{"dynamodb:Query"},
+			resources: []*string{tableARN(n.Table(names.DeliveriesTable))},
+		},
+		{
 			sid:       "Stops",
 			actions:   []string{"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Scan"},
 			resources: []*string{tableARN(n.Table(names.StateTable))},

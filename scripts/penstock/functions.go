@@ -31,7 +31,7 @@ their logs, and calling one by hand.
 
 A NAME is the short one, that of the function's folder: withdrawal-fee.`,
 	}
-	cmd.AddCommand(newFunctionsList(common), newFunctionsGenerate(common), newFunctionsBuild(common), newFunctionsDeploy(common),
+	cmd.AddCommand(newFunctionsList(common), newFunctionsGenerate(common), newFunctionsCreateHTTP(common), newFunctionsRotateSecret(common), newFunctionsBuild(common), newFunctionsDeploy(common),
 		newFunctionsDelete(common), newFunctionsLogs(common), newFunctionsInvoke(common))
 	return cmd
 }

@@ -32,6 +32,7 @@ for misuse, and 3 when the command refused.`,
 	flags.Add(root)
 	root.AddCommand(
 		newCost(&flags),
+		newDeliveries(&flags),
 		newDev(&flags),
 		newDLQ(&flags),
 		newDoctor(&flags),

@@ -72,6 +72,7 @@ var idle = [][3]string{
 	{"servicequotas:GetServiceQuota", "*", "doctor asks for the quotas of an account; this machine has none"},
 	{"events:CancelReplay", "-replay-*", "a replay here has ended before it can be cancelled"},
 	{"events:StartReplay", ":archive/penstock-local", "here the replay alone is asked about"},
+	{"dynamodb:Query", ":table/penstock-local-deliveries", "the project here has no function on HTTP, and no log of deliveries"},
 	{"ssm:GetParameter", ":parameter/cdk-bootstrap/*", "doctor asks how an account was bootstrapped; this machine is not"},
 }
 
@@ -81,6 +82,8 @@ var without = map[string]string{
 	"dev":    "runs an environment", "cost": "reads the local run's meter", "verify": "asks for an administrator's permissions",
 	"events check": "reads files", "events generate": "writes files", "events list": "reads files", "events sample": "reads files", "events show": "reads files",
 	"functions generate": "writes files", "functions build": "writes files", "functions deploy": "deploys", "functions delete": "deploys", "outbox schema": "prints a script",
+	"functions create-http": "writes files, and makes a secret as secrets create does", "functions rotate-secret": "asks and writes as sessions rotate-key does, of a function on HTTP",
+	"deliveries list": "is of functions on HTTP, which the project here has none of", "deliveries show": "as list", "deliveries resend": "as list, and sends as dlq redrive does",
 	"notifications create": "writes files", "notifications delete": "writes files", "notifications get": "reads files", "notifications list": "reads files", "notifications update": "writes files",
 	"notifications activate": "writes files", "notifications deactivate": "writes files", "secrets": "prints help",
 	"subscriptions create": "writes files, and looks as get does", "subscriptions update": "writes files, and looks as get does", "subscriptions delete": "writes files, and looks as get does",
