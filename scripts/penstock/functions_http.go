@@ -235,6 +235,9 @@ func (m *newManifest) Write() error {
 	if _, err := os.Stat(filepath.Join(m.root, filepath.FromSlash(m.file))); !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s has been made meanwhile: look, and try again", m.file)
 	}
+	if err := os.Mkdir(filepath.Dir(filepath.Join(m.root, filepath.FromSlash(m.file))), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
 	return project.WriteFile(m.root, m.file, m.text)
 }
 

@@ -39,12 +39,14 @@ func TestSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	to := &endpoint{} // one session has one
 	testscript.Run(t, testscript.Params{
 		Dir:       "testdata/script",
 		Condition: installed,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"dev": sessionDev(t), "listening": sessionListening, "exits": sessionExits, "until": sessionUntil, "readid": sessionReadID, "aws": sessionAWS,
 			"awsto": sessionAWSTo, "shop": sessionShop(t), "moto": sessionMoto(t),
+			"endpoint": to.start, "verified": to.verified,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Defer(func() {

@@ -8,7 +8,8 @@
 //
 // A value is found as it is, and inside of base64, which is how binary values,
 // bodies and headers travel. So is every signed token (JSON Web Token, such as a
-// function session), whoever made it, and the key of function sessions. No message of this package holds a value.
+// function session), whoever made it, the key of function sessions, and whatever
+// deliveries are signed by (whsec_…). No message of this package holds a value.
 package secretstest
 
 import (
@@ -53,12 +54,16 @@ var forms = func() [][]byte {
 // redacted is not.
 var signedToken = regexp.MustCompile(`eyJ[\w-]+\.eyJ[\w-]+\.[\w-]{20}`)
 
+// signingSecret is what deliveries are signed by ("Standard Webhooks"), which the
+// command makes.
+var signingSecret = regexp.MustCompile(`whsec_[0-9A-Za-z+/]{32}`)
+
 // sessionKey is what the secret holds that function sessions are signed by, which
 // nobody but Secrets Manager and the command makes.
 var sessionKey = regexp.MustCompile(`seed\\*"\s*:\s*\\*"[0-9A-Za-z]{43}`)
 
 func holds(text []byte) bool {
-	if signedToken.Match(text) || sessionKey.Match(text) {
+	if signedToken.Match(text) || sessionKey.Match(text) || signingSecret.Match(text) {
 		return true
 	}
 	for _, form := range forms {

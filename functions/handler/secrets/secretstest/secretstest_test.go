@@ -49,7 +49,7 @@ func TestASignedTokenIsFoundAndARedactedOneIsNot(t *testing.T) {
 	for text, want := range map[string]int{
 		"Authorization: Bearer " + token: 1, `{"_function_session":"` + token + `"}`: 1,
 		`{"seed":"` + strings.Repeat("A7", 22) + `"}`: 1, `\"seed\": \"` + strings.Repeat("A7", 22): 1, `{"seed":"1"}`: 0,
-		"Bearer eyJ…": 0, token[:30] + "…": 0, "eyJ.eyJ.x": 0,
+		"whsec_" + strings.Repeat("aB3/", 11): 1, "whsec_…": 0, "Bearer eyJ…": 0, token[:30] + "…": 0, "eyJ.eyJ.x": 0,
 	} {
 		if lines, err := secretstest.Search(strings.NewReader(text)); err != nil || len(lines) != want {
 			t.Errorf("%s: %v (%v)", text, lines, err)
