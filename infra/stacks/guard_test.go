@@ -142,13 +142,13 @@ func TestARemovalStopsTheSynthesisUntilItIsAllowed(t *testing.T) {
 
 func TestAnExceededQuotaStopsTheSynthesis(t *testing.T) {
 	env := dev
-	env.Quotas.Concurrency = 40
+	env.Quotas.Concurrency = 50
 	_, err := at(t, shop, env, deleted)
-	want := "41 concurrent invocations of the account, if every subscription is busy, and the quota is 40: lower maxConcurrency in function.json"
+	want := "51 concurrent invocations of the account, if every subscription is busy, and the quota is 50: lower maxConcurrency in function.json"
 	if err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	env.Quotas.Concurrency = 41
+	env.Quotas.Concurrency = 51
 	if _, err := at(t, shop, env, deleted); err != nil {
 		t.Errorf("with one more: %v", err)
 	}

@@ -156,7 +156,7 @@ func TestASecretIsReadByTheFunctionThatNamesItAlone(t *testing.T) {
 			if !slices.Contains(s.actions, "secretsmanager:GetSecretValue") {
 				continue
 			}
-			if s.of.Type != "AWS::IAM::Role" || (!strings.HasSuffix(stack, "-fee") && !strings.HasSuffix(stack, "-callback") && !strings.HasSuffix(stack, "-storage")) {
+			if s.of.Type != "AWS::IAM::Role" || (!strings.HasSuffix(stack, "-fee") && !strings.HasSuffix(stack, "-callback") && !strings.HasSuffix(stack, "-hook") && !strings.HasSuffix(stack, "-storage")) {
 				t.Errorf("%s: a %s reads secrets", stack, s.of.Type)
 			}
 			for _, secret := range s.resources {

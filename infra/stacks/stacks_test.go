@@ -327,7 +327,7 @@ func TestProtectionIsWhatTheEnvironmentSays(t *testing.T) {
 		{dev, "Delete", nil, "null", 7},
 		{prod, "Retain", true, `{"PointInTimeRecoveryEnabled":true}`, 365},
 	} {
-		tables, want := 0, 5
+		tables, want := 0, 6
 		if c.env.StorageAPI {
 			want += 2
 		}
