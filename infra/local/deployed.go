@@ -126,7 +126,8 @@ func (e *Environment) resources(kind string) func(yield func(cloudformation.Depl
 }
 
 // eventTypes names the event types that a pattern asks for by source and
-// detail-type, as source/NAME.
+// detail-type, as source/NAME; of several with the same beginning that alone, as
+// source/BEGINNING*.
 func eventTypes(pattern json.RawMessage) string {
 	var p struct {
 		Source     []any `json:"source"`
@@ -136,12 +137,32 @@ func eventTypes(pattern json.RawMessage) string {
 		return ""
 	}
 	var out []string
+	names := make([]string, len(p.DetailType))
+	for i, name := range p.DetailType {
+		names[i] = str(name)
+	}
+	if beginning := commonPrefix(names); len(names) > 1 && beginning != "" {
+		names = []string{beginning + "*"}
+	}
 	for _, source := range p.Source {
-		for _, name := range p.DetailType {
-			out = append(out, str(source)+"/"+str(name))
+		for _, name := range names {
+			out = append(out, str(source)+"/"+name)
 		}
 	}
 	return strings.Join(out, ", ")
+}
+
+func commonPrefix(texts []string) string {
+	if len(texts) == 0 {
+		return ""
+	}
+	prefix := texts[0]
+	for _, text := range texts[1:] {
+		for !strings.HasPrefix(text, prefix) {
+			prefix = prefix[:len(prefix)-1]
+		}
+	}
+	return prefix
 }
 
 // WithoutEffect says, for people, what the templates ask for that is accepted

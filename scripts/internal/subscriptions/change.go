@@ -17,6 +17,7 @@ import (
 	"github.com/penstock-dev/penstock/events/schema"
 	"github.com/penstock-dev/penstock/infra/manifest"
 	"github.com/penstock-dev/penstock/infra/manifest/edit"
+	"github.com/penstock-dev/penstock/infra/names"
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
 	"github.com/penstock-dev/penstock/scripts/internal/project"
 )
@@ -141,6 +142,9 @@ func (e *Environment) declared(s Subscription) (*manifest.Function, int, error) 
 		return nil, 0, cli.Misusef("subscription %s is deployed, and in no manifest: deploying its function removes it", s)
 	case s.Deleted():
 		return nil, 0, cli.Misusef("subscription %s was deleted on %s: `penstock subscriptions create` under its name restores it", s, s.DeletedAt.UTC().Format(time.RFC3339))
+	}
+	if names.Reserved(s.Function) {
+		return nil, 0, cli.Misusef("subscription %s is one of Penstock's own: no manifest has it", s)
 	}
 	f, err := e.Function(s.Function)
 	if err != nil {

@@ -121,7 +121,9 @@ func Find(all []Subscription, name string) (Subscription, error) {
 type Environment struct {
 	*cli.Target
 	Functions []manifest.Function // the project's manifests
-	Declared  []Subscription      // those of the manifests, deleted ones included; see Of
+	// Declared are the subscriptions of the manifests, deleted ones included, and
+	// those of Penstock's own programs; see Of.
+	Declared []Subscription
 
 	clients clients
 }
@@ -132,7 +134,12 @@ func Open(target *cli.Target) (*Environment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Environment{Target: target, Functions: functions, Declared: Of(functions, target.Names), clients: newClients(target.AWS)}, nil
+	return newEnvironment(target, functions), nil
+}
+
+func newEnvironment(target *cli.Target, functions []manifest.Function) *Environment {
+	all := slices.Concat(functions, manifest.System(functions))
+	return &Environment{Target: target, Functions: functions, Declared: Of(all, target.Names), clients: newClients(target.AWS)}
 }
 
 // Find finds a subscription by its NAME: in the manifests, or else one that is

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -219,5 +220,20 @@ func TestAListMakesCallsByTheHundredAndNotForEachAndFindsWhatDiffers(t *testing.
 		if _, err := e.Find(t.Context(), name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)
 		}
+	}
+}
+
+func TestThoseOfPenstocksOwnProgramsAreKnownAndNotChanged(t *testing.T) {
+	e, err := subscriptions.Open(&cli.Target{Root: root, Names: n, AWS: aws.Config{Region: region}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := e.Find(t.Context(), "callback/results") // there, since message-log has topics
+	if err != nil || s.Manifest == nil {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	var misuse cli.Misuse
+	if _, err := e.Update(s, nil); !errors.As(err, &misuse) || !strings.Contains(err.Error(), "one of Penstock's own") {
+		t.Errorf("changing it: %v", err)
 	}
 }
