@@ -39,7 +39,7 @@ type part struct {
 }
 
 // suites are all that there are: a new one is a file and a line here.
-var suites = []suite{publish, functions, connectors, pipelines, localSuite}
+var suites = []suite{publish, functions, connectors, pipelines, webhooks, localSuite}
 
 // scale says how much is measured.
 type scale struct {
