@@ -8,6 +8,7 @@ import (
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
 
+	"github.com/penstock-dev/penstock/infra/manifest"
 	"github.com/penstock-dev/penstock/infra/names"
 )
 
@@ -91,9 +92,24 @@ func (m metric) alarmDimensions() []any {
 	return out
 }
 
-// oldestSeconds is the age at which an event has waited for too long: an hour,
-// which outlasts the retries of a manifest's defaults.
-const oldestSeconds = 3600
+// oldestHours is the age at which an event has waited for too long: an hour, which
+// outlasts the retries of a manifest's defaults. A function on HTTP tries an event
+// for the fourth time after up to 2 hours and 50 minutes, and SQS's figure passes
+// over what was received so often.
+func (f *Function) oldestHours() int {
+	if f.Manifest.Kind() == manifest.KindHTTP {
+		return 3
+	}
+	return 1
+}
+
+// hours is a number of hours, as a sentence has it.
+func hours(n int) string {
+	if n == 1 {
+		return "an hour"
+	}
+	return fmt.Sprintf("%d hours", n)
+}
 
 // alarms adds those of a subscription that is delivered.
 func (s *Subscription) alarms(p *project, f *Function) {
@@ -116,9 +132,9 @@ func (s *Subscription) alarms(p *project, f *Function) {
 				named, n.RuleDLQ(fn, m.Name), n.Queue(fn, m.Name)),
 		},
 		{
-			name: n.Alarm(fn, m.Name, "age"), metric: queueMetric("ApproximateAgeOfOldestMessage", n.Queue(fn, m.Name)), stat: "Maximum", above: oldestSeconds, minutes: 5, ofMinutes: 5,
-			description: fmt.Sprintf("Events for %s wait for more than an hour; after %d days they are lost. See whether it is stopped (penstock subscriptions get %s), throttled or slow: enable it, mend it, or raise maxConcurrency.",
-				named, queueRetentionDays, named),
+			name: n.Alarm(fn, m.Name, "age"), metric: queueMetric("ApproximateAgeOfOldestMessage", n.Queue(fn, m.Name)), stat: "Maximum", above: float64(3600 * f.oldestHours()), minutes: 5, ofMinutes: 5,
+			description: fmt.Sprintf("Events for %s wait for more than %s; after %d days they are lost. See whether it is stopped (penstock subscriptions get %s), throttled or slow: enable it, mend it, or raise maxConcurrency.",
+				named, hours(f.oldestHours()), queueRetentionDays, named),
 		},
 		{
 			// SQS's figure of the oldest message passes over one that was

@@ -25,6 +25,10 @@ func TestAFunctionOnHTTPIsPenstocksOwnProgramWithTheManifestBesideIt(t *testing.
 			t.Errorf("%s is %v, want %v", name, got[name], want)
 		}
 	}
+	age := hook.named(t, "AWS::CloudWatch::Alarm", "AlarmName", "penstock-dev-hook-deposits/age").Properties
+	if age["Threshold"] != 10800.0 || !strings.Contains(text(age["AlarmDescription"]), "for more than 3 hours") {
+		t.Errorf("alarm %v", age)
+	}
 	hook.mapping(t, "penstock-dev-hook-deposits") // and all else that a subscription has
 	hook.queue(t, "penstock-dev-hook-deposits-dlq")
 }
