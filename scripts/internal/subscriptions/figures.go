@@ -23,6 +23,8 @@ const (
 	recent = 15 * time.Minute
 )
 
+const ageMetric = "ApproximateAgeOfOldestMessage"
+
 // A figure is one metric of one of a subscription's queues.
 type figure struct {
 	metric string
@@ -30,9 +32,10 @@ type figure struct {
 	set    func(*Figures, float64)
 }
 
+// The first is the backlog.
 var figures = []figure{
 	{"ApproximateNumberOfMessagesVisible", func(s Subscription) string { return s.Queue }, func(f *Figures, v float64) { f.Backlog = int(v) }},
-	{"ApproximateAgeOfOldestMessage", func(s Subscription) string { return s.Queue }, func(f *Figures, v float64) { f.OldestAge = time.Duration(v) * time.Second }},
+	{ageMetric, func(s Subscription) string { return s.Queue }, func(f *Figures, v float64) { f.OldestAge = time.Duration(v) * time.Second }},
 	{"ApproximateNumberOfMessagesVisible", func(s Subscription) string { return s.DLQ }, func(f *Figures, v float64) { f.DLQ = int(v) }},
 	{"ApproximateNumberOfMessagesVisible", func(s Subscription) string { return s.RuleDLQ }, func(f *Figures, v float64) { f.RuleDLQ = int(v) }},
 }
@@ -91,14 +94,29 @@ func (e *Environment) figures(ctx context.Context, all []Subscription) ([]Figure
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
+	newest := make([]struct {
+		value float64
+		at    time.Time
+	}, len(queries))
 	for _, r := range slices.Concat(results...) {
 		var i, j int
 		if _, err := fmt.Sscanf(aws.ToString(r.Id), "q%d_%d", &i, &j); err != nil || len(r.Values) == 0 || i >= len(all) || j >= len(figures) {
 			continue
 		}
-		figures[j].set(&out[i], r.Values[0])
+		newest[i*len(figures)+j].value, newest[i*len(figures)+j].at = r.Values[0], r.Timestamps[0]
 		if at := r.Timestamps[0]; at.After(out[i].MeasuredAt) {
 			out[i].MeasuredAt = at
+		}
+	}
+	for i := range out {
+		for j, f := range figures {
+			n, backlog := newest[i*len(figures)+j], newest[i*len(figures)]
+			// A queue whose last message went has no age from then on: one from before
+			// its backlog's figure is of what is no longer there.
+			if n.at.IsZero() || f.metric == ageMetric && n.at.Before(backlog.at) {
+				continue
+			}
+			f.set(&out[i], n.value)
 		}
 	}
 	return out, nil
