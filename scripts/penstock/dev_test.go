@@ -112,10 +112,12 @@ func eventually(t *testing.T, what string, holds func() bool) {
 }
 
 // fees counts the fees in the ledger for each withdrawal's event id.
-func (d *dev) fees(t *testing.T) map[string]int {
+func (d *dev) fees(t *testing.T) map[string]int { t.Helper(); return fees(t, d.aws) }
+
+func fees(t *testing.T, cfg aws.Config) map[string]int {
 	t.Helper()
 	out := map[string]int{}
-	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(d.aws), &dynamodb.ScanInput{TableName: aws.String("penstock-local-ledger")})
+	pages := dynamodb.NewScanPaginator(dynamodb.NewFromConfig(cfg), &dynamodb.ScanInput{TableName: aws.String("penstock-local-ledger")})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/google/uuid"
 
 	"github.com/penstock-dev/penstock/functions/handler/queue"
 	"github.com/penstock-dev/penstock/infra/local"
@@ -43,6 +45,7 @@ type dlqEnvironment struct {
 	account  string
 	sqs      *sqs.Client
 	cfg      aws.Config
+	log      tailScreen // of the environment, one JSON object a line
 }
 
 // dlqProject copies what the command needs of this project: what it notes of a
@@ -50,7 +53,11 @@ type dlqEnvironment struct {
 func dlqProject(t *testing.T) string {
 	t.Helper()
 	root, dir := projectRoot(t), t.TempDir()
-	for _, path := range []string{"cdk.json", "infra/environments.json", "infra/tables.json", "functions/withdrawal-fee/function.json"} {
+	manifests, err := fs.Glob(os.DirFS(root), "functions/*/function.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(manifests, "cdk.json", "infra/environments.json", "infra/tables.json") {
 		text, err := os.ReadFile(filepath.Join(root, path))
 		if err == nil {
 			err = os.MkdirAll(filepath.Dir(filepath.Join(dir, path)), 0o755)
@@ -91,8 +98,12 @@ func startDLQs(t *testing.T) *dlqEnvironment {
 		template = strings.Replace(template, was, is, 1)
 	}
 	snapshot.Templates[stack] = []byte(template)
+	const topics = "penstock-local-operations"
+	snapshot.Templates[topics] = bytes.Replace(snapshot.Templates[topics], []byte(`"Resources": {`),
+		[]byte(`"Resources": {"OnCall": {"Type": "AWS::SNS::Subscription", "Properties": {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": "oncall@example.org"}},`), 1)
+	e := &dlqEnvironment{}
 	env, err := local.Start(t.Context(), local.Config{
-		Snapshot: snapshot, Root: root, DataDir: t.TempDir(), Account: "000000000000", Region: "us-east-1", Logger: slog.New(slog.DiscardHandler),
+		Snapshot: snapshot, Root: root, DataDir: t.TempDir(), Account: "000000000000", Region: "us-east-1", Logger: slog.New(slog.NewJSONHandler(&e.log, nil)),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,15 +113,17 @@ func startDLQs(t *testing.T) *dlqEnvironment {
 			t.Error(err)
 		}
 	})
-	return newDLQEnvironment(t, env.Endpoint(), "us-east-1", "000000000000")
+	e.at(t, env.Endpoint(), "us-east-1", "000000000000")
+	return e
 }
 
-func newDLQEnvironment(t *testing.T, endpoint, region, account string) *dlqEnvironment {
+// at sets where the environment is.
+func (e *dlqEnvironment) at(t *testing.T, endpoint, region, account string) {
 	t.Helper()
 	cfg := aws.Config{
 		BaseEndpoint: &endpoint, Region: region, Credentials: credentials.NewStaticCredentialsProvider(names.LocalAccessKeyID, names.LocalSecretAccessKey, ""),
 	}
-	return &dlqEnvironment{project: dlqProject(t), endpoint: endpoint, region: region, account: account, sqs: sqs.NewFromConfig(cfg), cfg: cfg}
+	e.project, e.endpoint, e.region, e.account, e.sqs, e.cfg = dlqProject(t), endpoint, region, account, sqs.NewFromConfig(cfg), cfg
 }
 
 func (e *dlqEnvironment) url(queue string) *string {
@@ -227,6 +240,8 @@ func TestDLQ(t *testing.T) {
 	t.Parallel()
 	e := startDLQs(t)
 	t.Run("what SQS moved has its reason from the log, and its redrives from itself", e.sqsMoved)
+	t.Run("the day of a person on call goes as the README says", e.onCall)
+	t.Run("what was moved twice is handled once, by its id", e.movedTwice)
 	t.Run("a redrive of 10,000 that is killed half-way loses nothing", e.killed)
 }
 
@@ -260,6 +275,46 @@ func (e *dlqEnvironment) sqsMoved(t *testing.T) {
 	eventually(t, "the event is in the DLQ again", func() bool { return e.depth(t, ofDLQ) == 1 })
 	if out := e.prints(t, "drop", dlqSubscription, "--queue", "dlq", "--id", id, "-y"); !strings.Contains(out, "1 event\n") {
 		t.Error(out)
+	}
+}
+
+// What is in the DLQ after it was sent, and before it was noted, is sent again by the
+// next redrive. withdrawal-fee handles an event once, however often it comes.
+func (e *dlqEnvironment) movedTwice(t *testing.T) {
+	const events = 20
+	before := fees(t, e.cfg)
+	ids := map[string]bool{}
+	for range events {
+		id := uuid.Must(uuid.NewV7()).String()
+		ids[id] = true
+		for range 2 {
+			if _, err := e.sqs.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: e.url(ofDLQ), MessageBody: aws.String(withdrawalBody(id))}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var got struct{ Moved int }
+	e.read(t, &got, "redrive", dlqSubscription, "--queue", "dlq", "--all")
+	if got.Moved != 2*events {
+		t.Errorf("moved %d, want each of %d events twice", got.Moved, events)
+	}
+	eventually(t, "both of each have come to the function, by the same id", func() bool {
+		log := e.runs(t, `penstock functions logs withdrawal-fee --filter '"outcome":"handled"'`)
+		for id := range ids {
+			if strings.Count(log, `"id":"`+id+`"`) != 2 {
+				return false
+			}
+		}
+		return true
+	})
+	after := fees(t, e.cfg)
+	if len(after) != len(before)+events {
+		t.Errorf("there are %d fees, want %d", len(after), len(before)+events)
+	}
+	for id := range ids {
+		if after[id] != 1 {
+			t.Errorf("event %s, which was moved twice, was charged %d times", id, after[id])
+		}
 	}
 }
 
@@ -313,7 +368,7 @@ func (e *dlqEnvironment) killed(t *testing.T) {
 			t.Errorf("event-%d arrived %d times", i, n)
 		}
 	}
-	// A function handles an event once by its event key, of which the id is a part.
+	// What is moved twice is handled once: see movedTwice.
 	if len(arrived) != events || twice > got.MovedTwice || got.MovedTwice > 100 {
 		t.Errorf("%d different events arrived, %d of them twice; said %+v", len(arrived), twice, got)
 	}
@@ -368,7 +423,8 @@ func TestDLQShowPrintsAllThatAMessageSaysOfItsFailure(t *testing.T) {
 func TestDLQsAtMoto(t *testing.T) {
 	t.Parallel()
 	moto := mototest.Start(t)
-	e := newDLQEnvironment(t, moto.URL, "us-east-1", mototest.Account)
+	e := &dlqEnvironment{}
+	e.at(t, moto.URL, "us-east-1", mototest.Account)
 	path := filepath.Join(e.project, "infra/environments.json")
 	text, err := os.ReadFile(path)
 	if err != nil || !strings.Contains(string(text), "000000000000") {

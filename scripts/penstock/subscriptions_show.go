@@ -185,9 +185,10 @@ func waiting(f subscriptions.Figures, n int) string {
 	return strconv.Itoa(n)
 }
 
-// age is that of the oldest event that waits.
+// age is that of the oldest event that waits. CloudWatch's is the most of a minute,
+// which is still told when nothing waits any more.
 func age(f subscriptions.Figures) string {
-	if f.OldestAge == 0 {
+	if f.OldestAge == 0 || f.Backlog+f.InFlight == 0 {
 		return "-"
 	}
 	return f.OldestAge.String()
