@@ -47,6 +47,7 @@ func TestSessions(t *testing.T) {
 			"dev": sessionDev(t), "listening": sessionListening, "exits": sessionExits, "until": sessionUntil, "readid": sessionReadID, "aws": sessionAWS,
 			"awsto": sessionAWSTo, "shop": sessionShop(t), "moto": sessionMoto(t),
 			"endpoint": to.start, "verified": to.verified,
+			"freeport": sessionFreePort, "receiver": sessionReceiver(t), "row": sessionRow,
 		},
 		Setup: func(env *testscript.Env) error {
 			env.Defer(func() {
