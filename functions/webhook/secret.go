@@ -157,6 +157,10 @@ func (s *Secret) read(ctx context.Context) (inUse, error) {
 
 func (s *Secret) fetch(ctx context.Context) (v versions, err error) {
 	current, err := s.version(ctx, "AWSCURRENT")
+	missing := (*types.ResourceNotFoundException)(nil)
+	if errors.As(err, &missing) {
+		return v, fmt.Errorf("secret %q, which deliveries are signed by, does not exist: make it with `penstock functions rotate-secret`: %w", s.name, err)
+	}
 	if err != nil {
 		return v, fmt.Errorf("secret %q, which deliveries are signed by: %w", s.name, err)
 	}
@@ -167,7 +171,7 @@ func (s *Secret) fetch(ctx context.Context) (v versions, err error) {
 		return v, nil
 	}
 	previous, err := s.version(ctx, "AWSPREVIOUS")
-	if missing := (*types.ResourceNotFoundException)(nil); errors.As(err, &missing) {
+	if errors.As(err, &missing) {
 		return v, nil
 	}
 	if err != nil {

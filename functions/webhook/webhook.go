@@ -51,6 +51,10 @@ const (
 	// logTime is how long an attempt waits for the log at most.
 	logTime = 3 * time.Second
 
+	// leastSecret is how long the value of a header must be to be taken for a secret:
+	// a shorter one, such as a number, may well stand in a response for something else.
+	leastSecret = 8
+
 	// goneFor is how long an event at least stays away that has met an endpoint
 	// which is gone, until its mapping is disabled: on AWS that takes up to a
 	// minute.
@@ -167,23 +171,28 @@ func (b *batch) deliver(ctx context.Context, r *handler.Record) error {
 		Function: b.config.Function, Subscription: r.Subscription, Type: r.Type.String(), Event: r.Metadata.ID, Message: r.MessageID,
 		Number: max(r.ReceiveCount, 1), At: began.UTC(), Metadata: r.Metadata,
 	}
-	response, redactor, err := b.send(ctx, r, &a)
+	response, secrets, err := b.send(ctx, r, &a)
 	a.Duration = time.Since(began)
-	if response != nil {
+	switch {
+	case response != nil:
 		a.Status = response.Status
-		a.Response.Body, a.Response.Truncated = redactor.start(response.Body, response.Truncated)
-		a.Response.ContentType = response.Header.Get("Content-Type")
+		if contentType := response.Header.Get("Content-Type"); contentType != "" || len(response.Body) > 0 {
+			newRedactor(secrets).response(&a.Response, contentType, response.Body, response.Truncated)
+		}
 		if !response.OK() {
 			err = &StatusError{response.Status}
 		}
+	case err != nil:
+		err = newRedactor(secrets).error(err)
 	}
 	err = b.judge(r, &a, response, err)
 	b.log(ctx, a)
 	return err
 }
 
-// send makes the request, and leaves in the attempt what was sent.
-func (b *batch) send(ctx context.Context, r *handler.Record, a *deliveries.Attempt) (*egress.Response, *redactor, error) {
+// send makes the request, and leaves in the attempt what was sent. It also returns
+// the secrets that are in it.
+func (b *batch) send(ctx context.Context, r *handler.Record, a *deliveries.Attempt) (response *egress.Response, secrets []string, err error) {
 	body, header := newBody(r), b.header()
 	defer func() { a.Request = b.logged(body, header) }()
 	secret, err := b.config.Secret.read(ctx)
@@ -204,8 +213,14 @@ func (b *batch) send(ctx context.Context, r *handler.Record, a *deliveries.Attem
 	if err := secret.signer.Sign(header, messageID(r), time.Now(), sent); err != nil {
 		return nil, nil, err
 	}
-	response, err := b.client.Post(ctx, b.config.URL, header, sent)
-	return response, newRedactor(append(secret.all, body.Session)), err
+	secrets = append(secret.all, body.Session)
+	for _, value := range b.config.Headers {
+		if len(value) >= leastSecret {
+			secrets = append(secrets, value)
+		}
+	}
+	response, err = b.client.Post(ctx, b.config.URL, header, sent)
+	return response, secrets, err
 }
 
 func (d *Deliverer) header() http.Header {

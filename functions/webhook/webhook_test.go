@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"html"
 	"io"
 	"net"
 	"net/http"
@@ -518,10 +519,11 @@ func TestTheLogHoldsNoSecretWhateverAnEndpointAnswers(t *testing.T) {
 		var body Body
 		read, _ := io.ReadAll(r.Body)
 		_ = json.Unmarshal(read, &body)
-		rw.Header().Set("Content-Type", "text/plain")
+		rw.Header().Set("Content-Type", "text/"+body.Secret)
 		rw.WriteHeader(http.StatusBadRequest)
 		for _, s := range []string{body.Secret, body.Session} {
-			for _, written := range []string{s, strings.ReplaceAll(s, "/", `\/`), url.QueryEscape(s), url.PathEscape(s), strings.TrimPrefix(s, "whsec_")} {
+			for _, written := range []string{s, strings.ReplaceAll(s, "/", `\/`), url.QueryEscape(s), url.PathEscape(s), strings.TrimPrefix(s, "whsec_"),
+				strings.ReplaceAll(s, "+", `\u002B`), html.EscapeString(s), base64.StdEncoding.EncodeToString([]byte("1" + s)), base64.URLEncoding.EncodeToString([]byte(s))} {
 				fmt.Fprintln(rw, "got", written)
 			}
 		}
@@ -550,19 +552,41 @@ func TestTheLogHoldsNoSecretWhateverAnEndpointAnswers(t *testing.T) {
 			t.Errorf("the request is %s, want %s in it", a.Request.Body, want)
 		}
 	}
-	if !a.Request.Whole() || a.Request.Header["Authorization"] != "[redacted]" || !strings.HasSuffix(a.Request.URL, "/in?[redacted]") || !strings.HasPrefix(a.Response.Body, "got [redacted]") || a.Response.ContentType != "text/plain" {
+	if !a.Request.Whole() || a.Request.Header["Authorization"] != "[redacted]" || !strings.HasSuffix(a.Request.URL, "/in?[redacted]") || !strings.HasPrefix(a.Response.Body, "got [redacted]") || a.Response.ContentType != "text/[redacted]" {
 		t.Errorf("logged %+v", a)
 	}
 }
 
+func TestTheReasonOfAFailureHoldsNoSecretEither(t *testing.T) {
+	w := deployed(t, func(rw http.ResponseWriter, r *http.Request) {
+		var body Body
+		read, _ := io.ReadAll(r.Body)
+		_ = json.Unmarshal(read, &body)
+		c, _, _ := rw.(http.Hijacker).Hijack()
+		_, _ = fmt.Fprintf(c, "%s %s %s\r\n\r\n", body.Secret, r.Header.Get("Authorization"), body.Session)
+		_ = c.Close()
+	})
+	result := w.Send(of(t, "row-7"))
+	result.RequireOutcomes("failed")
+	result.RequireReason(0, "malformed HTTP")
+	for _, text := range []string{result.Outcomes[0].Reason, w.book.attempts[0].Error} {
+		if lines, err := secretstest.Search(strings.NewReader(text)); err != nil || len(lines) > 0 {
+			t.Errorf("it holds a secret (%v): %s", err, text)
+		}
+	}
+}
+
 func TestAResponseIsCutWithoutTheBeginningOfASecret(t *testing.T) {
-	r := newRedactor([]string{"whsec_abcdef"})
-	for body, want := range map[string]string{"x whsec_abc": "x ", "x whsec_abcdef": "x [redacted]", "x abc": "x ", "x": "x", "x abcdef": "x [redacted]"} {
-		if got, _ := r.start([]byte(body), true); got != want {
+	r := newRedactor([]string{"whsec_abcdefgh+ijk"})
+	for body, want := range map[string]string{
+		"x whsec_abc": "x ", "x whsec_abcdefgh+ijk": "x [redacted]", "x abc": "x ", "x": "x", "x abcdefgh+ijk": "x [redacted]",
+		`x abcdefgh\u002bijk`: `x [redacted]\u002bijk`,
+	} {
+		if got, _ := r.text(body, true, deliveries.MaxResponse); got != want {
 			t.Errorf("%q: %q, want %q", body, got, want)
 		}
 	}
-	if got, cut := r.start([]byte(strings.Repeat("é", 3000)), false); !cut || len(got) != deliveries.MaxResponse || !strings.HasSuffix(got, "é") {
+	if got, cut := r.text(strings.Repeat("é", 3000), false, deliveries.MaxResponse); !cut || len(got) != deliveries.MaxResponse || !strings.HasSuffix(got, "é") {
 		t.Errorf("%d bytes, cut %t", len(got), cut)
 	}
 }

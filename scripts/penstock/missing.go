@@ -29,7 +29,11 @@ func tellMissingSecrets(ctx context.Context, out io.Writer, root string, env *lo
 			_, err := client.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 			var missing *types.ResourceNotFoundException
 			if errors.As(err, &missing) {
-				fmt.Fprintf(out, "\n%s reads the secret %s, which does not exist yet. Create it:\n  penstock secrets create %s\n", f.Name, name, name)
+				create := "secrets create " + name
+				if f.Kind() == manifest.KindHTTP {
+					create = "functions rotate-secret " + f.Name + " --secret-file FILE"
+				}
+				fmt.Fprintf(out, "\n%s reads the secret %s, which does not exist yet. Create it:\n  penstock %s\n", f.Name, name, create)
 			} else if err != nil {
 				return fmt.Errorf("looking for the secret %s: %w", name, err)
 			}
