@@ -31,6 +31,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,8 +52,9 @@ const (
 	// logTime is how long an attempt waits for the log at most.
 	logTime = 3 * time.Second
 
-	// leastSecret is how long the value of a header must be to be taken for a secret:
-	// a shorter one, such as a number, may well stand in a response for something else.
+	// leastSecret is how long a word of a header's value must be to be taken for a
+	// secret: a shorter one, such as a number, may well stand in a response for
+	// something else.
 	leastSecret = 8
 
 	// goneFor is how long an event at least stays away that has met an endpoint
@@ -215,8 +217,10 @@ func (b *batch) send(ctx context.Context, r *handler.Record, a *deliveries.Attem
 	}
 	secrets = append(secret.all, body.Session)
 	for _, value := range b.config.Headers {
-		if len(value) >= leastSecret {
-			secrets = append(secrets, value)
+		for word := range strings.FieldsSeq(value) { // such as "Bearer" and a token
+			if len(word) >= leastSecret {
+				secrets = append(secrets, word)
+			}
 		}
 	}
 	response, err = b.client.Post(ctx, b.config.URL, header, sent)
