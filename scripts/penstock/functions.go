@@ -99,14 +99,15 @@ type listedFunction struct {
 	Namespace string   `json:"namespace,omitempty"`
 }
 
-// listedSubscription is what a function receives: a subscription, or the
-// changes of a table. A state, batch size and window are those of the mapping,
+// listedSubscription is what a function receives: a subscription, the changes of a
+// table, or, if it is a program of Penstock's own, the messages of a queue. A state, batch size and window are those of the mapping,
 // which may differ from the manifest's; a subscription that is not deployed
 // has the state "not deployed".
 type listedSubscription struct {
 	Subscription  string `json:"subscription,omitempty"`
 	Event         string `json:"event,omitempty"`
 	Table         string `json:"table,omitempty"`
+	Queue         string `json:"queue,omitempty"`
 	State         string `json:"state"`
 	BatchSize     int32  `json:"batchSize,omitempty"`
 	WindowSeconds int32  `json:"windowSeconds"`
@@ -146,7 +147,7 @@ changed. A mapping that is disabled is paused: its events go on queueing.`,
 					rows = append(rows, []string{f.Name, "-", "-", "-", "-", "-", modified})
 				}
 				for _, r := range f.Receives {
-					event, batch, window := cmp.Or(r.Event, "changes of table "+r.Table), "-", "-"
+					event, batch, window := r.what(), "-", "-"
 					if r.State != notDeployed {
 						batch, window = fmt.Sprint(r.BatchSize), fmt.Sprintf("%d s", r.WindowSeconds)
 					}
@@ -224,8 +225,24 @@ func listFunction(ctx context.Context, client *lambda.Client, n names.Names, f m
 			listed.state(mappings[arn])
 			out.Receives = append(out.Receives, listed)
 		}
+		if _, queue, ok := strings.Cut(arn, ":sqs:"); ok && len(f.Subscriptions) == 0 {
+			queue = queue[strings.LastIndex(queue, ":")+1:]
+			listed := listedSubscription{Queue: strings.TrimPrefix(queue, n.Bus()+"-")}
+			listed.state(mappings[arn])
+			out.Receives = append(out.Receives, listed)
+		}
 	}
 	return out, nil
+}
+
+func (s *listedSubscription) what() string {
+	switch {
+	case s.Table != "":
+		return "changes of table " + s.Table
+	case s.Queue != "":
+		return "messages of queue " + s.Queue
+	}
+	return s.Event
 }
 
 func (s *listedSubscription) state(m types.EventSourceMappingConfiguration) {
