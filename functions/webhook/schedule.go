@@ -20,8 +20,9 @@ var Schedule = []time.Duration{
 	queue.MaxDelay, queue.MaxDelay, queue.MaxDelay,
 }
 
-// MaxAttempts is how often an event is tried at most.
-var MaxAttempts = len(Schedule) + 1
+// MaxAttempts is how often an event is tried at most: once, and after each wait of
+// Schedule.
+const MaxAttempts = 10
 
 // Wait is how long an event waits after the n-th attempt, from 1: what Schedule
 // says, and up to a tenth more, so that what failed together does not come back

@@ -601,8 +601,32 @@ func TestAResponseIsCutWithoutTheBeginningOfASecret(t *testing.T) {
 	}
 }
 
+// FuzzRedactor looks for a response from which a part of a secret comes through.
+func FuzzRedactor(f *testing.F) {
+	const secret = "whsec_q8Zr+T5uVwXyZ0aBcDeF/gHiJkLmNoPqRsTuVwXyZ01="
+	r := newRedactor([]string{secret})
+	f.Add("got ", " and more", false, uint16(4096))
+	f.Add("", secret[:20], true, uint16(9))
+	f.Add(secret[:13], secret[7:], true, uint16(100))
+	f.Add(base64.StdEncoding.EncodeToString([]byte(secret)), "\xff", false, uint16(1000))
+	f.Fuzz(func(t *testing.T, before, after string, cut bool, most uint16) {
+		got, truncated := r.text(before+secret+after, cut, int(most))
+		if len(got) > int(most) || !truncated && cut {
+			t.Errorf("%d bytes of at most %d, truncated %t", len(got), most, truncated)
+		}
+		for _, form := range r.forms {
+			if strings.Contains(got, form) {
+				t.Errorf("%q holds %q", got, form)
+			}
+		}
+	})
+}
+
 // All attempts fit into the time for which a queue keeps an event.
 func TestTheScheduleFitsTheQueue(t *testing.T) {
+	if MaxAttempts != len(Schedule)+1 {
+		t.Errorf("%d attempts with %d waits between them", MaxAttempts, len(Schedule))
+	}
 	var sum time.Duration
 	for _, wait := range Schedule {
 		if wait > queue.MaxDelay {

@@ -81,6 +81,7 @@ so there: "webhooks": {"urls": {"NAME": "https://…"}}.`,
 				return err
 			}
 			if err := apply.run(ctx, made, made.file, made.text); err != nil {
+				fmt.Fprintf(cmd.ErrOrStderr(), "the secret %s stays: another try signs by it\n", made.function.HTTP.Secret)
 				return t.Explain(err)
 			}
 			if common.JSON() {
