@@ -61,10 +61,10 @@ not allow stays in the DLQ as it was.`,
 	f.edit.add(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.all, "all", false, "everything in the DLQs")
-	flags.Float64Var(&f.rate, "rate", 0, "events per second; 0 is as fast as it goes")
+	flags.Float64Var(&f.rate, "rate", 0, "so many `events` a second at most; 0 is as fast as it goes")
 	flags.IntVar(&f.maxRedrives, "max-redrives", dlq.MaxRedrives, "leave what was brought back this many `times` before")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "say what would be moved, and move nothing")
-	flags.StringVar(&f.from, "from", "", "bring back what `penstock dlq drop` has kept in this `file`, not what is in the DLQs")
+	flags.StringVar(&f.from, "from", "", "bring back what dlq drop has kept in this `file`, not what is in the DLQs")
 	return cmd
 }
 

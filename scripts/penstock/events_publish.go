@@ -128,7 +128,7 @@ the exit status is 1.`,
 		return args[0]
 	})
 	cmd.Flags().IntVar(&f.count, "count", 1, "how many events to publish")
-	cmd.Flags().Float64Var(&f.rate, "rate", 0, "events per second; 0 is as fast as it goes")
+	cmd.Flags().Float64Var(&f.rate, "rate", 0, "so many `events` a second at most; 0 is as fast as it goes")
 	cmd.Flags().BoolVar(&f.noValidate, "no-validate", false, "send data that violates the type's schema")
 	return cmd
 }

@@ -18,7 +18,7 @@ import (
 func newFunctionsGenerate(common *cli.Flags) *cobra.Command {
 	var o scaffold.FunctionOptions
 	cmd := &cobra.Command{
-		Use:   "generate",
+		Use:   "generate --template KIND --functionName NAME",
 		Short: "Write a new function, complete and tested",
 		Long: `Write a new function: its code, a test, its manifest (function.json), and a
 README that tells how to set it up. It builds, and its test passes, as it is:

@@ -30,24 +30,18 @@ for misuse, and 3 when the command refused.`,
 	}
 	var flags cli.Flags
 	flags.Add(root)
-	root.AddCommand(
-		newCost(&flags),
-		newDeliveries(&flags),
-		newDev(&flags),
-		newDLQ(&flags),
-		newDoctor(&flags),
-		newEvents(&flags),
-		newFunctions(&flags),
-		newNotifications(&flags),
-		newOutbox(),
-		newPipelines(&flags),
-		newReplay(&flags),
-		newSecrets(&flags),
-		newSessions(&flags),
-		newSubscriptions(&flags),
-		tail.NewCommand(&flags),
-		newTrace(&flags),
-		newVerify(&flags),
-	)
+	add := func(title string, commands ...*cobra.Command) {
+		root.AddGroup(&cobra.Group{ID: title, Title: title + ":"})
+		for _, c := range commands {
+			c.GroupID = title
+		}
+		root.AddCommand(commands...)
+	}
+	add("Build",
+		newDev(&flags), newEvents(&flags), newFunctions(&flags), newNotifications(&flags), newOutbox(), newPipelines(&flags), newSubscriptions(&flags))
+	add("See what goes on, and mend it",
+		newDeliveries(&flags), newDLQ(&flags), newReplay(&flags), tail.NewCommand(&flags), newTrace(&flags))
+	add("Look after an environment",
+		newCost(&flags), newDoctor(&flags), newSecrets(&flags), newSessions(&flags), newVerify(&flags))
 	return root
 }

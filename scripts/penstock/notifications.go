@@ -287,7 +287,11 @@ func newNotificationsList(common *cli.Flags) *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List the notification templates",
-		Args:  cobra.NoArgs,
+		Long: `List the notification templates of the project: the function that gets what each
+makes, its event type and condition, and whether it is active.`,
+		Example: `  penstock notifications list
+  penstock notifications list --output json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := loadTemplates()
 			if err != nil {
@@ -332,8 +336,12 @@ func compact(data []byte) string {
 func newNotificationsGet(common *cli.Flags) *cobra.Command {
 	var sample bool
 	cmd := &cobra.Command{
-		Use:               "get NAME",
-		Short:             "Show a notification template, or what it makes of a sample event",
+		Use:   "get NAME",
+		Short: "Show a notification template, or what it makes of a sample event",
+		Long: `Show a notification template: what it is made of, and its body. With --sample, what
+it makes of the sample of its event type instead.`,
+		Example: `  penstock notifications get 'Large withdrawal'
+  penstock notifications get 'Large withdrawal' --sample`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNotifications,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -389,6 +397,7 @@ func newNotificationsSwitch(common *cli.Flags, verb string, active bool) *cobra.
 		Use:               verb + " NAME",
 		Short:             strings.ToUpper(verb[:1]) + verb[1:] + " a notification template",
 		Long:              long,
+		Example:           "  penstock notifications " + verb + " 'Large withdrawal'",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNotifications,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -410,6 +419,8 @@ func newNotificationsDelete(common *cli.Flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "delete NAME",
 		Short:             "Remove a notification template",
+		Long:              "Remove a notification template from its function. It asks first; -y does not.",
+		Example:           "  penstock notifications delete 'Large withdrawal'",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNotifications,
 		RunE: func(cmd *cobra.Command, args []string) error {

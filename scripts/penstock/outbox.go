@@ -28,7 +28,7 @@ func newOutboxSchema() *cobra.Command {
 	names := []string{"postgresql", "sqlite"}
 	var dialect string
 	c := &cobra.Command{
-		Use:   "schema",
+		Use:   "schema --dialect NAME",
 		Short: "Print the SQL that makes the tables of an outbox in your database",
 		Long: `Print the SQL script that makes the tables of an outbox in your database, for
 whoever keeps migrations in files. The Migrate of packages outboxsql and outboxpgx

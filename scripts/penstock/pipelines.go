@@ -26,6 +26,7 @@ func newPipelines(common *cli.Flags) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pipelines",
 		Short: "The functions that are pipelines: trying one",
+		Long:  "The functions that are pipelines: their function.json has stages instead of code.",
 	}
 	cmd.AddCommand(newPipelinesTry(common))
 	return cmd

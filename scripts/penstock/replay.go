@@ -342,8 +342,10 @@ those that were sent are not called back.`,
 
 func newReplayStatus(common *cli.Flags) *cobra.Command {
 	return &cobra.Command{
-		Use:               "status REPLAY",
-		Short:             "How far a replay is",
+		Use:   "status REPLAY",
+		Short: "How far a replay is",
+		Long: `How far a replay is: its state, the time of the events that it sends, and, if this
+command forwards them, how many wait.`,
 		Example:           "  penstock replay status penstock-prod-replay-k3x9aq",
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeReplays(common),
@@ -415,6 +417,8 @@ func newReplayList(common *cli.Flags) *cobra.Command {
 		Short: "The replays of this environment, the newest first",
 		Long: fmt.Sprintf(`The replays of this environment, the newest first: the last %d, and all that still
 have events to forward. EventBridge knows a replay for 90 days.`, shownReplays),
+		Example: `  penstock replay list
+  penstock replay list --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			subs, c, err := readReplays(cmd.Context(), common, cmd.ErrOrStderr())

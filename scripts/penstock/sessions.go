@@ -51,7 +51,7 @@ func sessionsTarget(cmd *cobra.Command, common *cli.Flags) (*cli.Target, error) 
 func newSessionsRevoke(common *cli.Flags) *cobra.Command {
 	values := map[revocations.Kind]*string{}
 	cmd := &cobra.Command{
-		Use:   "revoke",
+		Use:   "revoke --event ID | --function NAME | --session ID | --user ID",
 		Short: "Revoke the sessions that were minted until now: one, or of an event, function or user",
 		Long: `Revoke the sessions that were minted until now: one, by its id (jti), or all that
 were minted for an event, a function or a user. They are refused from now on.

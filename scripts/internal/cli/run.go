@@ -26,6 +26,6 @@ func Run(program string, root *cobra.Command) int {
 
 	prepare(root)
 	err := root.ExecuteContext(ctx)
-	requests.tell(os.Stderr)
-	return Exit(os.Stderr, program, err)
+	requests.tell(root.ErrOrStderr())
+	return Exit(root.ErrOrStderr(), program, err)
 }
