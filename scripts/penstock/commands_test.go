@@ -14,6 +14,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/penstock-dev/penstock/scripts/internal/cli"
 	"github.com/penstock-dev/penstock/scripts/internal/reference"
@@ -137,6 +138,25 @@ func typed(t *testing.T, dir, example string) (commands [][]string) {
 		commands = append(commands, strings.Split(strings.TrimSuffix(line, "\037"), "\037"))
 	}
 	return commands
+}
+
+// Whatever names what there is already is completed by a Tab: the first argument,
+// and each flag that takes such a name.
+func TestWhatThereIsCompletes(t *testing.T) {
+	named := []string{"env", "output", "function", "event", "type", "subscription"}
+	makes := []string{"secrets create", "notifications create", "subscriptions create", "events generate", "functions create-http"} // a new name
+	unknown := []string{"trace", "sessions revoke", "deliveries list"}                                                              // an id that nobody lists
+	for path, c := range verbs() {
+		_, wants, _ := strings.Cut(c.Use, " ")
+		if wants != "" && !strings.HasPrefix(wants, "-") && c.ValidArgsFunction == nil && !slices.Contains(makes, path) && !slices.Contains(unknown, path) {
+			t.Errorf("penstock %s: its argument %s does not complete", path, wants)
+		}
+		c.Flags().VisitAll(func(f *pflag.Flag) {
+			if _, completes := c.GetFlagCompletionFunc(f.Name); slices.Contains(named, f.Name) && !f.Hidden && !completes && !slices.Contains(unknown, path) {
+				t.Errorf("penstock %s: --%s does not complete", path, f.Name)
+			}
+		})
+	}
 }
 
 // ran is a line of a session that runs the command, to do what it is for.

@@ -108,7 +108,7 @@ func (f *pickFlags) add(cmd *cobra.Command, limit int) {
 	flags.StringVar(&f.reason, "reason", "", "only those whose reason holds this `text`, or is it, with * for any text")
 	flags.StringVar(&f.older, "older-than", "", "only those sent before: a `duration` ago, such as 2h or 7d, or a time such as 2026-03-02T09:00:00Z")
 	flags.StringVar(&f.newer, "newer-than", "", "only those sent after: a `duration` ago, or a time")
-	flags.StringVar(&f.pattern, "pattern", "", "only events that match this event `pattern`: JSON, the path of a file, or - for stdin")
+	flags.StringVar(&f.pattern, "pattern", "", "only events that match this event `pattern`: its JSON, @FILE, or - for standard input")
 	flags.StringArrayVar(&f.ids, "id", nil, "only the event, or the message, with this `id` (may be repeated)")
 	flags.StringVar(&f.queue, "queue", "", "only one of the DLQs, `dlq` or rule-dlq")
 	usage := "look at this many messages of each DLQ, at the most"

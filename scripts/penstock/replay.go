@@ -61,7 +61,7 @@ come in no order. EventBridge bills each as a custom event.`,
 	flags.StringVar(&f.subscription, "subscription", "", "`NAME` of the subscription, function/subscription")
 	flags.StringVar(&f.from, "from", "", "`TIME` of the first event")
 	flags.StringVar(&f.to, "to", "0s", "`TIME` before which the last one was")
-	flags.StringVar(&f.pattern, "pattern", "", "only events that match this event `pattern`: its JSON, the path of a file that holds it, or - for standard input")
+	flags.StringVar(&f.pattern, "pattern", "", "only events that match this event `pattern`: its JSON, @FILE, or - for standard input")
 	flags.Float64Var(&f.rate, "rate", 0, fmt.Sprintf("so many `events` a second at most, %v to %v; 0 means as fast as it goes", replay.MinRate, replay.MaxRate))
 	flags.BoolVar(&f.reprocess, "reprocess", false, "have handlers that deduplicate handle the events anew")
 	flags.BoolVar(&f.noWait, "no-wait", false, "do not wait for the end (not with --pattern or --rate)")

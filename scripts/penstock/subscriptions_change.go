@@ -98,7 +98,7 @@ func (s *settingFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.IntVar(&s.batchSize, "batch-size", 500, "the most `events` of a batch, 1 to 10,000")
 	flags.IntVar(&s.batchWindow, "batch-window", 1, "`seconds` to wait for a batch to fill, 0 to 300; more than 10 events need 1")
-	flags.StringVar(&s.filter, "filter", "", "event `pattern` over metadata and data, as JSON or @FILE; empty: every event of the type")
+	flags.StringVar(&s.filter, "filter", "", "event `pattern` over metadata and data: its JSON, or @FILE; empty: every event of the type")
 	flags.StringVar(&s.receive, "receive", string(manifest.Events), "what the function is `given`: events, or the notifications that its templates make of them")
 	flags.IntVar(&s.maxReceives, "max-receives", 5, "`times` that an event is received before it goes to the DLQ, 1 to 1000")
 	flags.IntVar(&s.retryBase, "retry-base", 30, "`seconds` up to which the first retry waits, doubled at each")

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,12 +17,7 @@ import (
 	"github.com/penstock-dev/penstock/scripts/internal/connecting"
 )
 
-func main() {
-	var flags cli.Flags
-	cmd := newCommand(&flags)
-	flags.Add(cmd)
-	os.Exit(cli.Run("tester", cmd))
-}
+func main() { cli.Main("tester", newCommand) }
 
 // tester is the command as its flags describe it.
 type tester struct {

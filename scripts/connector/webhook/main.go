@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -19,12 +18,7 @@ import (
 	"github.com/penstock-dev/penstock/scripts/internal/connecting"
 )
 
-func main() {
-	var flags cli.Flags
-	cmd := newCommand(&flags)
-	flags.Add(cmd)
-	os.Exit(cli.Run("webhook", cmd))
-}
+func main() { cli.Main("webhook", newCommand) }
 
 // webhook is the command as its flags describe it.
 type webhook struct {

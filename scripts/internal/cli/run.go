@@ -9,6 +9,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// Main is the main function of a program that is one command, with the flags that
+// every command has.
+func Main(program string, command func(*Flags) *cobra.Command) {
+	var flags Flags
+	cmd := command(&flags)
+	flags.Add(cmd)
+	os.Exit(Run(program, cmd))
+}
+
 // Run runs a program's command with the program's arguments and returns the
 // exit code. The command's context ends at Ctrl-C, SIGTERM and SIGHUP (unless
 // nohup has it ignored), and with the `go run` that started the program. What

@@ -64,9 +64,9 @@ before --count events came.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd) },
 	}
 	f := cmd.Flags()
-	f.StringVar(&c.filter.Pattern, "pattern", "", "event `pattern`: its JSON, the path of a file that holds it (@ may precede it), or - for standard input")
-	f.StringArrayVar(&c.filter.Sources, "source", nil, "show the events of this `source` (repeatable)")
-	f.StringArrayVar(&c.filter.Types, "type", nil, "show the events of this `type`, NAME or source/NAME (repeatable)")
+	f.StringVar(&c.filter.Pattern, "pattern", "", "only events that match this event `pattern`: its JSON, @FILE, or - for standard input")
+	f.StringArrayVar(&c.filter.Sources, "source", nil, "only events of this `source` (may be repeated)")
+	f.StringArrayVar(&c.filter.Types, "type", nil, "only events of this `type`, source/NAME or NAME (may be repeated)")
 	f.StringVar(&c.bus, "bus", "", "`name` of the bus (default the environment's; \"default\" is the account's own)")
 	f.IntVar(&c.count, "count", 0, "end after `N` events; 0 means no end")
 	f.DurationVar(&c.timeout, "timeout", 0, "end after this `duration`, such as 30s; 0 means at Ctrl-C")
