@@ -120,7 +120,7 @@ var toFile = regexp.MustCompile(` [<>] [\w./-]+`)
 func typed(t *testing.T, dir, example string) (commands [][]string) {
 	t.Helper()
 	said := filepath.Join(dir, "said")
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", `psql() { :; }; jq() { :; }; xargs() { :; }; penstock() { printf '%s\037' "$@" >>"$SAID"; printf '\036' >>"$SAID"; }
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", `psql() { :; }; jq() { :; }; xargs() { :; }; penstock() { said=$(printf '%s\037' "$@"); printf '%s\036' "$said" >>"$SAID"; }
 `+toFile.ReplaceAllString(example, ""))
 	cmd.Env = append(os.Environ(), "SAID="+said)
 	cmd.Dir = dir
