@@ -59,6 +59,7 @@ func (e *dlqEnvironment) onCall(t *testing.T) {
 		}
 		t.Logf("$ %s\n%s", command, got)
 	}
+	eventually(t, "all have their fees, those that were given up and those that waited", func() bool { return len(fees(t, e.cfg)) == 12+9 })
 }
 
 // looks are the commands that change nothing.
