@@ -302,7 +302,8 @@ func TestASavedManifestUpdatesWhatRunsAndKeepsData(t *testing.T) {
 	}
 	s.screen.shows(t, "removed Lambda::Function penstock-local-withdrawal-fee\n")
 	all, err := queues.ListQueues(t.Context(), &sqs.ListQueuesInput{})
-	if err != nil || len(all.QueueUrls) != 3 || strings.Contains(fmt.Sprint(all.QueueUrls), "withdrawal-fee") {
+	left := fmt.Sprint(all.QueueUrls)
+	if err != nil || strings.Count(left, "penstock-local-trade-allocated-allocations") != 3 || strings.Contains(left, "withdrawal-fee") {
 		t.Errorf("the queues: %q, %v", all.QueueUrls, err)
 	}
 
