@@ -3,16 +3,13 @@ package main
 import (
 	"context"
 	"log/slog"
-	"time"
 
 	"github.com/penstock-dev/penstock/events"
+	"github.com/penstock-dev/penstock/functions/system/internal/metrics"
 )
 
-// The metrics, in the namespace Penstock and by App and Environment: what has
-// become of an event.
+// The metrics: what has become of an event.
 const (
-	namespace = "Penstock"
-
 	metricSent   = "AuthEventsSent"   // it is on the bus
 	metricQueued = "AuthEventsQueued" // it is in the queue
 	metricLost   = "AuthEventsLost"   // it is in the log alone
@@ -24,8 +21,7 @@ func about(id string, typ events.Type, user string) []slog.Attr {
 	return []slog.Attr{slog.String("id", id), slog.String("type", typ.String()), slog.String("user", user)}
 }
 
-// count writes the line about an event, of which CloudWatch makes a metric
-// ("Specification: Embedded metric format").
+// count writes the line about an event, of which CloudWatch makes a metric.
 func (t *trigger) count(ctx context.Context, name string, err error, about ...slog.Attr) {
 	level, reason := slog.LevelInfo, ""
 	switch name {
@@ -37,19 +33,8 @@ func (t *trigger) count(ctx context.Context, name string, err error, about ...sl
 	if err != nil {
 		reason = err.Error()
 	}
-	type definition struct{ Name, Unit string }
-	type directive struct {
-		Namespace  string
-		Dimensions [][]string
-		Metrics    []definition
-	}
-	t.log.LogAttrs(ctx, level, "announced", append(about,
-		slog.String("App", t.app),
-		slog.String("Environment", t.env),
+	t.log.LogAttrs(ctx, level, "announced", append(append(about, metrics.Attrs(t.app, t.env, metrics.Counts(name))...),
 		slog.Int(name, 1),
 		slog.String("reason", reason),
-		slog.Group("_aws",
-			slog.Int64("Timestamp", time.Now().UnixMilli()),
-			slog.Any("CloudWatchMetrics", []directive{{namespace, [][]string{{"App", "Environment"}}, []definition{{name, "Count"}}}}),
-		))...)
+	)...)
 }

@@ -3,15 +3,15 @@ package main
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
+
+	"github.com/penstock-dev/penstock/functions/system/internal/metrics"
 )
 
-// The metrics of the outbox, in the namespace Penstock and by App and
-// Environment. The first three are sums, of each batch and sweep; the others
-// are what a sweep has found, so that there is one figure a minute.
+// The metrics of the outbox. The first three are sums, of each batch and sweep;
+// the others are what a sweep has found, so that there is one figure a minute.
 const (
-	namespace = "Penstock"
-
 	metricSent      = "OutboxEventsSent"
 	metricFailed    = "OutboxEventsFailed"   // which are sent again
 	metricRefused   = "OutboxEventsRefused"  // and set aside
@@ -20,16 +20,9 @@ const (
 	metricSetAside  = "OutboxEventsSetAside" // all that are set aside in the table
 )
 
-// A metric as the embedded metric format names it ("Specification: Embedded
-// metric format", Amazon CloudWatch).
-type metric struct {
-	Name string
-	Unit string
-}
-
 var (
-	counters = []metric{{metricSent, "Count"}, {metricFailed, "Count"}, {metricRefused, "Count"}}
-	gauges   = []metric{{metricBacklog, "Count"}, {metricOldestAge, "Seconds"}, {metricSetAside, "Count"}}
+	counters = metrics.Counts(metricSent, metricFailed, metricRefused)
+	gauges   = []metrics.Metric{{Name: metricBacklog, Unit: "Count"}, {Name: metricOldestAge, Unit: "Seconds"}, {Name: metricSetAside, Unit: "Count"}}
 )
 
 // report writes one line for a batch or a sweep: how many events were sent, how
@@ -42,10 +35,8 @@ func (r *relay) report(ctx context.Context, message string, out result, took tim
 	if out.err != nil {
 		reason = out.err.Error()
 	}
-	metrics := counters
+	named := counters
 	attributes := []slog.Attr{
-		slog.String("App", r.app),
-		slog.String("Environment", r.env),
 		slog.Int(metricSent, out.sent),
 		slog.Int(metricFailed, out.failed),
 		slog.Int(metricRefused, out.setAside),
@@ -53,17 +44,8 @@ func (r *relay) report(ctx context.Context, message string, out result, took tim
 		slog.Float64("durationMs", float64(took.Microseconds())/1000),
 	}
 	if found != nil {
-		metrics = append(metrics[:len(metrics):len(metrics)], gauges...)
+		named = slices.Concat(counters, gauges)
 		attributes = append(attributes, found.attributes()...)
 	}
-	type directive struct {
-		Namespace  string
-		Dimensions [][]string
-		Metrics    []metric
-	}
-	attributes = append(attributes, slog.Group("_aws",
-		slog.Int64("Timestamp", time.Now().UnixMilli()),
-		slog.Any("CloudWatchMetrics", []directive{{namespace, [][]string{{"App", "Environment"}}, metrics}}),
-	))
-	r.log.LogAttrs(ctx, level, message, attributes...)
+	r.log.LogAttrs(ctx, level, message, append(attributes, metrics.Attrs(r.app, r.env, named)...)...)
 }

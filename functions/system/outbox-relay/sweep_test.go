@@ -19,6 +19,7 @@ import (
 	"github.com/penstock-dev/penstock/events"
 	"github.com/penstock-dev/penstock/events/outbox"
 	"github.com/penstock-dev/penstock/events/savings"
+	"github.com/penstock-dev/penstock/functions/system/internal/metrics"
 )
 
 type attributes = map[string]dbtypes.AttributeValue
@@ -174,7 +175,7 @@ func TestTheFiguresOfASweepAreMetrics(t *testing.T) {
 		CloudWatchMetrics []struct {
 			Namespace  string
 			Dimensions [][]string
-			Metrics    []metric
+			Metrics    []metrics.Metric
 		}
 	}
 	text, err := json.Marshal(line["_aws"])
